@@ -1,0 +1,1 @@
+"""Mutating and validating admission: a chain of plugins, one file each."""

@@ -1,0 +1,1 @@
+"""Who are you: certificates and tokens become a user."""

@@ -1,0 +1,1 @@
+"""May you: RBAC and the Node authorizer."""

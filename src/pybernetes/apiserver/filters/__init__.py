@@ -1,0 +1,1 @@
+"""The filters every request passes, one file each; `pipeline.py` lists them in order."""

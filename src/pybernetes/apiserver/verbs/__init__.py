@@ -1,0 +1,1 @@
+"""One file for each thing a client can do with a resource."""

@@ -1,0 +1,4 @@
+"""The expression language of policies and CRD rules.
+
+Law: pure; imports apimachinery only.
+"""

@@ -1,0 +1,1 @@
+"""X.509 certificates, signed tokens and encryption at rest."""

@@ -1,0 +1,1 @@
+"""Cluster DNS: Services and Pods as records, everything else forwarded."""

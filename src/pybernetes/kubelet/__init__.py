@@ -1,0 +1,1 @@
+"""The node agent: starts and manages the Pods bound to its node."""

@@ -1,0 +1,1 @@
+"""Routes Service addresses to Pods with one nftables table."""

@@ -1,0 +1,1 @@
+"""What a running component tells about itself: logs, metrics, traces, health."""
