@@ -1,0 +1,249 @@
+"""What every object carries, read and written on plain dicts: names, owners, finalizers, deletion, conditions.
+
+Readers accept objects without metadata; writers change the object they are given.
+
+Upstream: pkg/apis/meta/v1, pkg/api/meta (apimachinery), controllerutil. Pure.
+"""
+
+import os
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from pybernetes.apimachinery import gvk
+
+Object = dict[str, Any]
+
+FINALIZER_ORPHAN_DEPENDENTS = "orphan"
+FINALIZER_DELETE_DEPENDENTS = "foregroundDeletion"
+NAMESPACE_DEFAULT = "default"
+NAMESPACE_SYSTEM = "kube-system"
+NAMESPACE_PUBLIC = "kube-public"
+NAMESPACE_NODE_LEASE = "kube-node-lease"
+NAMESPACE_ALL = ""
+
+
+def new_object(api_version: str, kind: str, name: str, namespace: str = "", **members: Any) -> Object:
+    """The skeleton of an object; further members (spec=..., data=...) follow metadata."""
+    metadata: Object = {"name": name}
+    if namespace:
+        metadata["namespace"] = namespace
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **members}
+
+
+def new_uid() -> str:
+    """A random (version 4) UUID."""
+    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+
+
+def metadata(obj: Object) -> Object:
+    """The object's metadata, put there if it was missing."""
+    found = obj.get("metadata")
+    if found is None:
+        found = obj["metadata"] = {}
+    return found
+
+
+def _read(obj: Object) -> Object:
+    return obj.get("metadata") or {}
+
+
+def name(obj: Object) -> str:
+    return _read(obj).get("name") or ""
+
+
+def namespace(obj: Object) -> str:
+    return _read(obj).get("namespace") or ""
+
+
+def uid(obj: Object) -> str:
+    return _read(obj).get("uid") or ""
+
+
+def resource_version(obj: Object) -> str:
+    return _read(obj).get("resourceVersion") or ""
+
+
+def generation(obj: Object) -> int:
+    return _read(obj).get("generation") or 0
+
+
+def labels(obj: Object) -> dict[str, str]:
+    return _read(obj).get("labels") or {}
+
+
+def annotations(obj: Object) -> dict[str, str]:
+    return _read(obj).get("annotations") or {}
+
+
+def creation_timestamp(obj: Object) -> str | None:
+    return _read(obj).get("creationTimestamp") or None
+
+
+def deletion_timestamp(obj: Object) -> str | None:
+    return _read(obj).get("deletionTimestamp") or None
+
+
+def is_deleting(obj: Object) -> bool:
+    return bool(_read(obj).get("deletionTimestamp"))
+
+
+def key(obj: Object) -> str:
+    """`namespace/name`, or `name` outside namespaces: how queues and caches call an object."""
+    data = _read(obj)
+    space = data.get("namespace")
+    return f"{space}/{data.get('name') or ''}" if space else data.get("name") or ""
+
+
+def split_key(text: str) -> tuple[str, str]:
+    """Namespace and name of a key; ValueError if it is none."""
+    parts = text.split("/")
+    if len(parts) > 2:
+        raise ValueError(f'unexpected key format: "{text}"')
+    return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
+
+
+# Owners
+
+
+def owners(obj: Object) -> list[Object]:
+    return _read(obj).get("ownerReferences") or []
+
+
+def controller_of(obj: Object) -> Object | None:
+    """The owner reference of the one controller that manages the object."""
+    for owner in owners(obj):
+        if owner.get("controller"):
+            return owner
+    return None
+
+
+def is_controlled_by(obj: Object, owner: Object) -> bool:
+    reference = controller_of(obj)
+    return reference is not None and reference.get("uid") == uid(owner)
+
+
+def owner_reference(owner: Object) -> Object:
+    """A plain reference: keeps the object only as long as the owner lives."""
+    return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": name(owner), "uid": uid(owner)}
+
+
+def controller_reference(owner: Object) -> Object:
+    """A reference that claims the object and holds back a foreground deletion of the owner."""
+    return {**owner_reference(owner), "controller": True, "blockOwnerDeletion": True}
+
+
+def set_owner(obj: Object, reference: Object) -> bool:
+    """Add the reference or replace the one to the same owner; whether anything changed."""
+    references = metadata(obj).setdefault("ownerReferences", [])
+    for index, existing in enumerate(references):
+        if existing.get("uid") == reference["uid"]:
+            references[index] = reference
+            return bool(existing != reference)
+    references.append(reference)
+    return True
+
+
+def remove_owner(obj: Object, owner_uid: str) -> bool:
+    """Drop every reference to this owner; whether there was one."""
+    before = owners(obj)
+    kept = [reference for reference in before if reference.get("uid") != owner_uid]
+    if len(kept) == len(before):
+        return False
+    _set_or_drop(metadata(obj), "ownerReferences", kept)
+    return True
+
+
+# Finalizers
+
+
+def finalizers(obj: Object) -> list[str]:
+    return _read(obj).get("finalizers") or []
+
+
+def has_finalizer(obj: Object, finalizer: str) -> bool:
+    return finalizer in finalizers(obj)
+
+
+def add_finalizer(obj: Object, finalizer: str) -> bool:
+    """Whether it was not there before."""
+    if has_finalizer(obj, finalizer):
+        return False
+    metadata(obj)["finalizers"] = [*finalizers(obj), finalizer]
+    return True
+
+
+def remove_finalizer(obj: Object, finalizer: str) -> bool:
+    """Whether it was there before."""
+    if not has_finalizer(obj, finalizer):
+        return False
+    _set_or_drop(metadata(obj), "finalizers", [entry for entry in finalizers(obj) if entry != finalizer])
+    return True
+
+
+def _set_or_drop(data: Object, member: str, value: list[Any]) -> None:
+    if value:
+        data[member] = value
+    else:
+        data.pop(member, None)
+
+
+# Conditions
+
+
+def conditions(obj: Object) -> list[Object]:
+    return (obj.get("status") or {}).get("conditions") or []
+
+
+def condition(obj: Object | Iterable[Object], kind: str) -> Object | None:
+    """The condition of this type, from an object or from a list of conditions."""
+    for entry in conditions(obj) if isinstance(obj, dict) else obj:
+        if entry.get("type") == kind:
+            return entry
+    return None
+
+
+def condition_is(obj: Object | Iterable[Object], kind: str, status: str = "True") -> bool:
+    found = condition(obj, kind)
+    return found is not None and found.get("status") == status
+
+
+def set_condition(entries: list[Object], new: Object, now: str) -> bool:
+    """Put a condition into the list; lastTransitionTime moves only when the status does. Whether anything changed."""
+    existing = condition(entries, new["type"])
+    if existing is None:
+        entries.append({**new, "lastTransitionTime": new.get("lastTransitionTime") or now})
+        return True
+    before = dict(existing)
+    if existing.get("status") != new.get("status"):
+        existing["lastTransitionTime"] = new.get("lastTransitionTime") or now
+    existing.update({member: value for member, value in new.items() if member != "lastTransitionTime"})
+    return existing != before
+
+
+def remove_condition(entries: list[Object], kind: str) -> bool:
+    """Whether it was there before."""
+    kept = [entry for entry in entries if entry.get("type") != kind]
+    removed = len(kept) != len(entries)
+    entries[:] = kept
+    return removed
+
+
+# References
+
+
+def object_reference(obj: Object) -> Object:
+    """An ObjectReference to the object, as Events carry it; empty members are left out."""
+    reference = {
+        "apiVersion": obj.get("apiVersion"),
+        "kind": obj.get("kind"),
+        "name": name(obj),
+        "namespace": namespace(obj),
+        "resourceVersion": resource_version(obj),
+        "uid": uid(obj),
+    }
+    return {member: value for member, value in reference.items() if value}
+
+
+def kind_of(obj: Object) -> gvk.GroupVersionKind:
+    return gvk.of(obj)
