@@ -1,0 +1,45 @@
+"""The admission plugins in their order: all mutate first, then all validate.
+
+Path: 7 mutating admission, 8 validating admission has the last word.
+Upstream: pkg/kubeapiserver/options/plugins.go (the order), k8s.io/apiserver/pkg/admission/chain.go.
+"""
+
+from collections.abc import Sequence
+
+from pybernetes.apiserver.admission import (
+    default_toleration_seconds,
+    namespace_lifecycle,
+    node_restriction,
+    priority,
+    service_account,
+    taint_nodes_by_condition,
+)
+from pybernetes.apiserver.admission.attributes import Attributes, Plugin
+
+DEFAULT_PLUGINS: tuple[Plugin, ...] = (
+    namespace_lifecycle.NamespaceLifecycle(),
+    service_account.ServiceAccount(),
+    node_restriction.NodeRestriction(),
+    taint_nodes_by_condition.TaintNodesByCondition(),
+    priority.Priority(),
+    default_toleration_seconds.DefaultTolerationSeconds(),
+)
+
+
+class Chain:
+    """Runs every plugin that handles a request; the first refusal ends it."""
+
+    def __init__(self, plugins: Sequence[Plugin] = DEFAULT_PLUGINS) -> None:
+        self.plugins = tuple(plugins)
+
+    async def admit(self, attributes: Attributes) -> None:
+        """Let every plugin change the object. Raises what a plugin refuses with."""
+        for plugin in self.plugins:
+            if plugin.handles(attributes):
+                await plugin.admit(attributes)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Let every plugin judge the final object. Raises what a plugin refuses with."""
+        for plugin in self.plugins:
+            if plugin.handles(attributes):
+                await plugin.validate(attributes)
