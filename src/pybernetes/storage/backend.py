@@ -75,11 +75,11 @@ class StorageError(Exception):
     """
 
 
-class KeyExists(StorageError):  # noqa: N818
+class KeyExists(StorageError):
     """The key is there already."""
 
 
-class CompareFailed(StorageError):  # noqa: N818
+class CompareFailed(StorageError):
     """The key is not at the expected revision; `current` is what is there (None: nothing)."""
 
     def __init__(self, key: str, current: Record | None) -> None:
@@ -87,7 +87,7 @@ class CompareFailed(StorageError):  # noqa: N818
         self.current = current
 
 
-class Compacted(StorageError):  # noqa: N818
+class Compacted(StorageError):
     """History up to `revision` is gone."""
 
     def __init__(self, revision: int) -> None:
@@ -95,7 +95,7 @@ class Compacted(StorageError):  # noqa: N818
         self.revision = revision
 
 
-class FutureRevision(StorageError):  # noqa: N818
+class FutureRevision(StorageError):
     """The revision asked for has not been reached; `current` is the newest."""
 
     def __init__(self, requested: int, current: int) -> None:
@@ -103,7 +103,7 @@ class FutureRevision(StorageError):  # noqa: N818
         self.current = current
 
 
-class Unavailable(StorageError):  # noqa: N818
+class Unavailable(StorageError):
     """The store cannot answer (closed, disk full, connection lost)."""
 
 
@@ -139,3 +139,10 @@ class Backend(Protocol):
 
     async def compact(self, revision: int) -> None:
         """Forget history up to `revision`; current values stay."""
+
+
+def prefix_end(prefix: str) -> str:
+    """The smallest string greater than every key that starts with `prefix`."""
+    if not prefix:
+        return chr(0x10FFFF)
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
