@@ -1,0 +1,75 @@
+"""authorization.k8s.io/v1: access reviews.
+
+Upstream: k8s.io/api/authorization/v1. Pure.
+"""
+
+from collections.abc import Mapping
+
+from pybernetes.api.types import meta
+from pybernetes.api.types.meta import EMPTY, Object, Struct, always
+
+
+class FieldSelectorAttributes(Struct):
+    rawSelector: str = ""
+    requirements: tuple[meta.FieldSelectorRequirement, ...] = ()
+
+
+class LabelSelectorAttributes(Struct):
+    rawSelector: str = ""
+    requirements: tuple[meta.LabelSelectorRequirement, ...] = ()
+
+
+class ResourceAttributes(Struct):
+    namespace: str = ""
+    verb: str = ""
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""
+    fieldSelector: FieldSelectorAttributes | None = None
+    labelSelector: LabelSelectorAttributes | None = None
+
+
+class NonResourceAttributes(Struct):
+    path: str = ""
+    verb: str = ""
+
+
+class SubjectAccessReviewSpec(Struct):
+    resourceAttributes: ResourceAttributes | None = None
+    nonResourceAttributes: NonResourceAttributes | None = None
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = EMPTY
+    uid: str = ""
+
+
+class SubjectAccessReviewStatus(Struct):
+    allowed: bool = always(False)
+    denied: bool = False
+    reason: str = ""
+    evaluationError: str = ""
+
+
+class SubjectAccessReview(Object):
+    """Asks whether somebody may do something."""
+
+    apiVersion: str = always("authorization.k8s.io/v1")
+    kind: str = always("SubjectAccessReview")
+    spec: SubjectAccessReviewSpec = SubjectAccessReviewSpec()
+    status: SubjectAccessReviewStatus = SubjectAccessReviewStatus()
+
+
+class SelfSubjectAccessReviewSpec(Struct):
+    resourceAttributes: ResourceAttributes | None = None
+    nonResourceAttributes: NonResourceAttributes | None = None
+
+
+class SelfSubjectAccessReview(Object):
+    """Asks whether the caller may do something."""
+
+    apiVersion: str = always("authorization.k8s.io/v1")
+    kind: str = always("SelfSubjectAccessReview")
+    spec: SelfSubjectAccessReviewSpec = SelfSubjectAccessReviewSpec()
+    status: SubjectAccessReviewStatus = SubjectAccessReviewStatus()

@@ -1,0 +1,136 @@
+"""Core v1: Node.
+
+Upstream: k8s.io/api/core/v1. Pure.
+"""
+
+from collections.abc import Mapping
+
+from pybernetes.api.types.core.references import Taint
+from pybernetes.api.types.meta import EMPTY, Object, Quantity, Struct, Time, always
+
+
+class ConfigMapNodeConfigSource(Struct):
+    namespace: str = always("")
+    name: str = always("")
+    uid: str = ""
+    resourceVersion: str = ""
+    kubeletConfigKey: str = always("")
+
+
+class NodeConfigSource(Struct):
+    configMap: ConfigMapNodeConfigSource | None = None
+
+
+class NodePodPreemptionPolicy(Struct):
+    disableResizePreemption: tuple[str, ...] = ()
+
+
+class NodeSpec(Struct):
+    podCIDR: str = ""
+    podCIDRs: tuple[str, ...] = ()
+    providerID: str = ""
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] = ()
+    configSource: NodeConfigSource | None = None
+    externalID: str = ""
+    podPreemptionPolicy: NodePodPreemptionPolicy | None = None
+
+
+class NodeCondition(Struct):
+    type: str = always("")
+    status: str = always("")
+    lastHeartbeatTime: Time = ""
+    lastTransitionTime: Time = ""
+    reason: str = ""
+    message: str = ""
+
+
+class NodeAddress(Struct):
+    type: str = always("")
+    address: str = always("")
+
+
+class DaemonEndpoint(Struct):
+    Port: int = always(0)
+
+
+class NodeDaemonEndpoints(Struct):
+    kubeletEndpoint: DaemonEndpoint = DaemonEndpoint()
+
+
+class NodeSwapStatus(Struct):
+    capacity: int | None = None
+
+
+class NodeSystemInfo(Struct):
+    machineID: str = always("")
+    systemUUID: str = always("")
+    bootID: str = always("")
+    kernelVersion: str = always("")
+    osImage: str = always("")
+    containerRuntimeVersion: str = always("")
+    kubeletVersion: str = always("")
+    kubeProxyVersion: str = always("")
+    operatingSystem: str = always("")
+    architecture: str = always("")
+    swap: NodeSwapStatus | None = None
+    runningInUserNamespace: bool | None = None
+
+
+class ContainerImage(Struct):
+    names: tuple[str, ...] = ()
+    sizeBytes: int = 0
+
+
+class AttachedVolume(Struct):
+    name: str = always("")
+    devicePath: str = always("")
+
+
+class NodeConfigStatus(Struct):
+    assigned: NodeConfigSource | None = None
+    active: NodeConfigSource | None = None
+    lastKnownGood: NodeConfigSource | None = None
+    error: str = ""
+
+
+class NodeRuntimeHandlerFeatures(Struct):
+    recursiveReadOnlyMounts: bool | None = None
+    userNamespaces: bool | None = None
+
+
+class NodeRuntimeHandler(Struct):
+    name: str = always("")
+    features: NodeRuntimeHandlerFeatures | None = None
+
+
+class NodeFeatures(Struct):
+    supplementalGroupsPolicy: bool | None = None
+
+
+class NodeStatus(Struct):
+    """What the kubelet says of its machine."""
+
+    capacity: Mapping[str, Quantity] = EMPTY
+    allocatable: Mapping[str, Quantity] = EMPTY
+    phase: str = ""
+    conditions: tuple[NodeCondition, ...] = ()
+    addresses: tuple[NodeAddress, ...] = ()
+    daemonEndpoints: NodeDaemonEndpoints = NodeDaemonEndpoints()
+    nodeInfo: NodeSystemInfo = NodeSystemInfo()
+    images: tuple[ContainerImage, ...] = ()
+    volumesInUse: tuple[str, ...] = ()
+    volumesAttached: tuple[AttachedVolume, ...] = ()
+    config: NodeConfigStatus | None = None
+    runtimeHandlers: tuple[NodeRuntimeHandler, ...] = ()
+    features: NodeFeatures | None = None
+    declaredFeatures: tuple[str, ...] = ()
+
+
+class Node(Object):
+    """A machine that runs pods."""
+
+    apiVersion: str = always("v1")
+    kind: str = always("Node")
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()

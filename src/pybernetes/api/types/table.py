@@ -1,0 +1,91 @@
+"""All typed kinds in one table.
+
+Pure.
+"""
+
+from pybernetes.api import types
+from pybernetes.api.types import (
+    apps,
+    authentication,
+    authorization,
+    autoscaling,
+    batch,
+    certificates,
+    coordination,
+    core,
+    discovery,
+    events,
+    meta,
+    networking,
+    node,
+    policy,
+    rbac,
+    resource,
+    scheduling,
+    storage,
+)
+
+_CLASSES: tuple[type[meta.Object], ...] = (
+    core.Binding,
+    core.ConfigMap,
+    core.Endpoints,
+    core.Event,
+    core.LimitRange,
+    core.Namespace,
+    core.Node,
+    core.PersistentVolume,
+    core.PersistentVolumeClaim,
+    core.Pod,
+    core.PodTemplate,
+    core.ReplicationController,
+    core.ResourceQuota,
+    core.Secret,
+    core.Service,
+    core.ServiceAccount,
+    apps.ControllerRevision,
+    apps.DaemonSet,
+    apps.Deployment,
+    apps.ReplicaSet,
+    apps.StatefulSet,
+    batch.CronJob,
+    batch.Job,
+    discovery.EndpointSlice,
+    coordination.Lease,
+    rbac.ClusterRole,
+    rbac.ClusterRoleBinding,
+    rbac.Role,
+    rbac.RoleBinding,
+    scheduling.PriorityClass,
+    networking.IPAddress,
+    networking.Ingress,
+    networking.IngressClass,
+    networking.NetworkPolicy,
+    networking.ServiceCIDR,
+    storage.CSIDriver,
+    storage.CSINode,
+    storage.CSIStorageCapacity,
+    storage.StorageClass,
+    storage.VolumeAttachment,
+    storage.VolumeAttributesClass,
+    policy.Eviction,
+    policy.PodDisruptionBudget,
+    events.Event,
+    certificates.CertificateSigningRequest,
+    autoscaling.HorizontalPodAutoscaler,
+    autoscaling.Scale,
+    node.RuntimeClass,
+    resource.DeviceClass,
+    resource.ResourceClaim,
+    resource.ResourceClaimTemplate,
+    resource.ResourceSlice,
+    authentication.TokenRequest,
+    authentication.TokenReview,
+    authorization.SelfSubjectAccessReview,
+    authorization.SubjectAccessReview,
+)
+
+KINDS: dict[type[meta.Object], tuple[str, str]] = {cls: types.identity(cls) for cls in _CLASSES}
+"""Class to (apiVersion, kind)."""
+
+BY_IDENTITY: dict[tuple[str, str], type[meta.Object]] = {identity: cls for cls, identity in KINDS.items()}
+"""(apiVersion, kind) to class."""
