@@ -1,25 +1,21 @@
 """Kubernetes protobuf request bodies, straight to the dicts that the same body in JSON gives.
 
 Typed Go clients send protobuf and do not fall back, so decoding is not optional; answers may stay JSON. One table of
-facts (`data/protobuf.txt.gz`, made by scripts/make-protobuf-table, which explains its format) steers one decoder; the
-plan of a message is built when it is first met.
+facts (table.py) steers one decoder; the plan of a message is built when it is first met.
 Path: 6 decode. Upstream: apimachinery/pkg/runtime/serializer/protobuf, generated.pb.go. Pure.
 """
 
 import binascii
 import functools
-import gzip
-import pathlib
 import struct
+from collections.abc import Callable
 from typing import Any
 
-from pybernetes.api.codec import failure, wellknown
+from pybernetes.api.codec import failure, table, wellknown
 
-TABLE = pathlib.Path(__file__).parent.parent / "data" / "protobuf.txt.gz"
 MAGIC = b"k8s\x00"
 # Each level costs a Python frame or two; no honest object nests this deep.
 MAX_DEPTH = 200
-META_PACKAGE = "k8s.io.apimachinery.pkg.apis.meta.v1"
 
 # What a plan does with a field; those before INT32 are length-delimited on the wire.
 STRING, MESSAGE, REPEATED_MESSAGE, REPEATED_STRING, MAP, INLINE, WELLKNOWN, REPEATED_WELLKNOWN, BYTES, PACKED = range(
@@ -54,7 +50,7 @@ def decode(body: bytes, api_version: str = "", kind: str = "") -> dict[str, Any]
 
 
 def _enveloped(body: bytes, api_version: str, kind: str, depth: int) -> dict[str, Any]:
-    envelope = _message(_envelope_plan(), body, len(MAGIC), len(body), depth)
+    envelope = _message(_ENVELOPE_PLAN, body, len(MAGIC), len(body), depth)
     type_meta = envelope.get("typeMeta", {})
     api_version = type_meta.get("apiVersion") or api_version
     kind = type_meta.get("kind") or kind
@@ -63,117 +59,78 @@ def _enveloped(body: bytes, api_version: str, kind: str, depth: int) -> dict[str
         raise failure.DecodeError("Object 'Kind' is missing in ''")
     if not api_version:
         raise failure.DecodeError("Object 'apiVersion' is missing in ''")
-    plan = _plan_of_kind(api_version, kind)
-    if plan is None:
+    name = table.find(api_version, kind)
+    if name is None:
         raise failure.NotRegistered(api_version, kind)
-    return {"kind": kind, "apiVersion": api_version} | _message(plan, raw, 0, len(raw), depth + 1)
+    return {"kind": kind, "apiVersion": api_version} | _message(_plan(name), raw, 0, len(raw), depth + 1)
+
+
+_RAW_PLAN: Plan = {1 << 3 | 2: (WELLKNOWN, "raw", bytes, False)}
+_TYPE_META_PLAN: Plan = {1 << 3 | 2: (STRING, "apiVersion", None, False), 2 << 3 | 2: (STRING, "kind", None, False)}
+# runtime.Unknown, with `raw` kept as bytes; contentEncoding and contentType mean nothing to us.
+_ENVELOPE_PLAN: Plan = {
+    1 << 3 | 2: (MESSAGE, "typeMeta", _TYPE_META_PLAN, False),
+    2 << 3 | 2: (WELLKNOWN, "raw", bytes, False),
+}
+
+
+# --- plans
 
 
 @functools.cache
-def _envelope_plan() -> Plan:
-    """runtime.Unknown, with `raw` kept as bytes."""
-    type_meta: Plan = {10: (STRING, "apiVersion", None, False), 18: (STRING, "kind", None, False)}
-    return {10: (MESSAGE, "typeMeta", type_meta, False), 18: (WELLKNOWN, "raw", bytes, False)}
-
-
-# --- the table
-
-
-class _Table:
-    """The lines of the table, by package and message, still as text."""
-
-    def __init__(self) -> None:
-        self.packages: list[str] = []
-        self.package_of: dict[str, str] = {}
-        self.messages: dict[tuple[str, str], str] = {}
-        package = ""
-        for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
-            name, _, rest = line.partition(" ")
-            if name == "@":
-                package, _, version = rest.partition(" ")
-                self.packages.append(package)
-                self.package_of[version] = package
-            else:
-                self.messages[package, name] = rest
-
-
-@functools.cache
-def _table() -> _Table:
-    return _Table()
-
-
-def _plan_of_kind(api_version: str, kind: str) -> Plan | None:
-    table = _table()
-    package = table.package_of.get(api_version)
-    if package is not None and (package, kind) in table.messages:
-        return _plan(package, kind)
-    # Options and the like travel under the apiVersion of the group that is asked.
-    return _plan(META_PACKAGE, kind) if (META_PACKAGE, kind) in table.messages else None
-
-
-@functools.cache
-def _plan(package: str, message: str) -> Plan:
+def _plan(name: table.Name) -> Plan:
     """The plan of a message; those it names are bound when first used, so recursive types are fine."""
     plan: Plan = {}
-    for field in _table().messages[package, message].split():
-        number, json_name, shape = field.split(":")
-        _add(plan, int(number) << 3, json_name, shape, package)
+    for field in table.message(name).fields:
+        _add(plan, field)
     return plan
 
 
-def _add(plan: Plan, tag: int, json_name: str, shape: str, package: str) -> None:
-    drop = shape.endswith("?")
-    shape = shape.rstrip("?!")
-    prefix = shape[0] if shape[0] in "*%" else ""
-    base = shape.removeprefix(prefix)
-    if prefix == "%":
+def _add(plan: Plan, field: table.Field) -> None:
+    tag, name, drop = field.number << 3, field.json_name, field.drop_zero
+    if field.mapped:
         entry: Plan = {10: (STRING, "key", None, False)}
-        _add(entry, 2 << 3, "value", base, package)
-        plan[tag | 2] = (MAP, json_name, (entry, _map_zero(base, package)), False)
-    elif base in SCALARS:
-        operation = SCALARS[base]
-        if prefix:
-            plan[tag | 2] = (REPEATED_STRING if operation == STRING else PACKED, json_name, operation, False)
-            if operation >= INT32:
-                plan[tag | _wire_type(operation)] = (PACKED, json_name, operation, False)
-        else:
-            plan[tag | _wire_type(operation)] = (operation, json_name, None, drop)
+        value = field._replace(number=2, json_name="value", mapped=False, drop_zero=False)
+        _add(entry, value)
+        plan[tag | 2] = (MAP, name, (entry, _map_zero(field)), False)
+    elif field.message is None:
+        operation = SCALARS[field.scalar]
+        if not field.repeated:
+            plan[tag | _wire_type(operation)] = (operation, name, None, drop)
+            return
+        plan[tag | 2] = (REPEATED_STRING if operation == STRING else PACKED, name, operation, False)
+        if operation >= INT32:
+            plan[tag | _wire_type(operation)] = (PACKED, name, operation, False)
     else:
-        special = _wellknown(base, package)
+        special = _wellknown(field.message)
         if special is not None:
-            plan[tag | 2] = (REPEATED_WELLKNOWN if prefix else WELLKNOWN, json_name, special, drop)
+            plan[tag | 2] = (REPEATED_WELLKNOWN if field.repeated else WELLKNOWN, name, special, drop)
         else:
-            operation = REPEATED_MESSAGE if prefix else MESSAGE if json_name else INLINE
-            plan[tag | 2] = (operation, json_name, _reference(base, package), drop)
+            operation = REPEATED_MESSAGE if field.repeated else INLINE if field.inline else MESSAGE
+            plan[tag | 2] = (operation, name, field.message, drop)
 
 
 def _wire_type(operation: int) -> int:
     return 2 if operation < INT32 else 1 if operation == DOUBLE else 0
 
 
-def _reference(base: str, package: str) -> tuple[str, str]:
-    number, dot, name = base.partition(".")
-    return (_table().packages[int(number)], name) if dot else (package, base)
-
-
-def _map_zero(base: str, package: str) -> Any:
+def _map_zero(field: table.Field) -> Any:
     """What an entry without a value on the wire stands for."""
-    if base in SCALARS:
-        return ZEROS.get(SCALARS[base], 0)
-    return wellknown.ZERO_IN_MAP.get(_reference(base, package)[1], {})
+    if field.message is None:
+        return ZEROS.get(SCALARS[field.scalar], 0)
+    return wellknown.ZERO_IN_MAP.get(field.message.message, {})
 
 
-def _wellknown(base: str, package: str) -> Any:
+def _wellknown(name: table.Name) -> Any:
     """The decoder of a message that is not a JSON object of its fields, if it is such a one."""
-    owner, name = _reference(base, package)
-    if name in ("JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"):
-        return functools.partial(_schema_or, owner, name)
-    if name == "RawExtension" or (owner, name) == (META_PACKAGE, "FieldsV1") or name == "JSON":
+    if name.message in wellknown.SCHEMA_UNIONS:
+        return functools.partial(_schema_or, name)
+    if name.message in wellknown.RAW:
         return _raw
-    if name in wellknown.LISTS:
-        return functools.partial(_items, owner, name)
-    convert = wellknown.MESSAGES.get(name)
-    return None if convert is None else functools.partial(_converted, convert, owner, name)
+    if name.message in wellknown.LISTS:
+        return functools.partial(_items, name)
+    convert = wellknown.MESSAGES.get(name.message)
+    return None if convert is None else functools.partial(_converted, convert, name)
 
 
 # --- the decoder
@@ -257,7 +214,7 @@ def _delimited(
         if pos != stop:
             raise failure.DecodeError(UNEXPECTED_EOF)
     else:
-        plan = argument if isinstance(argument, dict) else _plan(*argument)
+        plan = argument if isinstance(argument, dict) else _plan(argument)
         value = _message(plan, data, pos, stop, depth + 1)
         if operation == MESSAGE:
             out[name] = value
@@ -342,32 +299,31 @@ def _skip(data: bytes, pos: int, end: int) -> int:
 # --- messages that are not a JSON object of their fields
 
 
-def _fields(owner: str, name: str, data: bytes, depth: int) -> dict[str, Any]:
-    return _message(_plan(owner, name), data, 0, len(data), depth)
+def _fields(name: table.Name, data: bytes, depth: int) -> dict[str, Any]:
+    return _message(_plan(name), data, 0, len(data), depth)
 
 
-def _converted(convert: Any, owner: str, name: str, data: bytes, depth: int) -> Any:
-    return convert(_fields(owner, name, data, depth))
+def _converted(convert: Callable[[dict[str, Any]], Any], name: table.Name, data: bytes, depth: int) -> Any:
+    return convert(_fields(name, data, depth))
 
 
-def _items(owner: str, name: str, data: bytes, depth: int) -> list[Any]:
-    items: list[Any] = _fields(owner, name, data, depth).get("items", [])
+def _items(name: table.Name, data: bytes, depth: int) -> list[Any]:
+    items: list[Any] = _fields(name, data, depth).get("items", [])
     return items
 
 
 def _raw(data: bytes, depth: int) -> Any:
     """JSON inside protobuf, or protobuf in its own envelope inside protobuf."""
-    # The one field, `raw`, is number 1 in all of them.
-    raw: bytes = _message({10: (WELLKNOWN, "raw", bytes, False)}, data, 0, len(data), depth).get("raw", b"")
+    raw: bytes = _message(_RAW_PLAN, data, 0, len(data), depth).get("raw", b"")
     if raw.startswith(MAGIC):
         return _enveloped(raw, "", "", depth)
     return wellknown.embedded_json(raw)
 
 
-def _schema_or(owner: str, name: str, data: bytes, depth: int) -> Any:
-    fields = _fields(owner, name, data, depth)
+def _schema_or(name: table.Name, data: bytes, depth: int) -> Any:
+    fields = _fields(name, data, depth)
     if "schema" in fields:
         return fields["schema"]
-    if name == "JSONSchemaPropsOrBool":
+    if name.message == "JSONSchemaPropsOrBool":
         return fields.get("allows", False)
-    return fields.get("jSONSchemas" if name == "JSONSchemaPropsOrArray" else "property")
+    return fields.get("jSONSchemas" if name.message == "JSONSchemaPropsOrArray" else "property")

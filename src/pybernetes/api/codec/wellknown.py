@@ -13,6 +13,9 @@ from pybernetes.api.codec import failure
 
 EPOCH = datetime.datetime(1970, 1, 1)
 
+# Any JSON value, kept as it is.
+RAW = frozenset({"RawExtension", "FieldsV1", "JSON"})
+SCHEMA_UNIONS = frozenset({"JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"})
 # Messages that stand for the list of their `items`.
 LISTS = frozenset({"Verbs", "ExtraValue", "AttestationValue"})
 
