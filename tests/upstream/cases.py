@@ -1,0 +1,297 @@
+"""Recorded conversations: how they are written down, sent to a server, and made comparable.
+
+A case file is a YAML list. An error case:
+
+    - name: pod-name-uppercase
+      setup: [OBJECT, ...]         # created before, deleted after; optional
+      method: POST
+      path: /api/v1/namespaces/golden/pods
+      headers: {NAME: VALUE}       # optional
+      contentType: application/json
+      body: OBJECT                 # or a string, sent as it is
+      expect: {code: 422, status: STATUS}
+
+`expect` holds the code and one of `status` (a Status), `object` (other JSON), `stream` (a list of watch events) or
+`text`, and `warnings` if there were Warning headers. A patch case has `original` (created first), `patch` in place of
+`body`, and `stored`, the original as the server stored it. In bodies, paths and patches `${uid}` and
+`${resourceVersion}` stand for those of the last object set up, `${x*300}` for 300 times x; a header without value is
+not sent. What differs from run to run reads `<uid>`, `<time>`, `<version>` and so on.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import http.client
+import json
+import pathlib
+import re
+import ssl
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+NAMESPACE = "golden"
+PATCH_TYPES = {
+    "strategic": "application/strategic-merge-patch+json",
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+GENERATED = (
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uid>"),
+    (re.compile(r"\b202[0-9]-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z"), "<time>"),
+    (re.compile(r"(resource version: )[0-9]+( \()[0-9]+\)"), r"\g<1><version>\g<2><version>)"),
+    (re.compile(r"(current: )[0-9]+"), r"\g<1><version>"),
+)
+REPEATED = re.compile(r"\$\{([^}]+)\*([0-9]+)\}")
+SERVER_FIELDS = ("uid", "creationTimestamp", "resourceVersion", "selfLink", "managedFields")
+
+
+class Server:
+    """A Kubernetes API server: one kept connection, bearer token, plain dictionaries."""
+
+    def __init__(self, url: str, ca: pathlib.Path, token: str) -> None:
+        self.url = url
+        self.token = token
+        self._context = ssl.create_default_context(cafile=str(ca))
+        parts = urllib.parse.urlsplit(url)
+        self._host = parts.hostname or ""
+        self._port = parts.port or 443
+        self._connection = self._connect()
+        self._resources: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    @classmethod
+    def from_kubeconfig(cls, path: pathlib.Path) -> Server:
+        """The server of a kubeconfig with one cluster and a token."""
+        config = yaml.safe_load(path.read_text())
+        cluster = config["clusters"][0]["cluster"]
+        if "certificate-authority" in cluster:
+            authority = pathlib.Path(cluster["certificate-authority"])
+        else:
+            authority = path.with_suffix(".ca")
+            authority.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
+        return cls(cluster["server"], authority, config["users"][0]["user"]["token"])
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(self._host, self._port, timeout=60, context=self._context)
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """One request, tried again once if the kept connection has been closed meanwhile."""
+        sent = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", **(headers or {})}
+        for attempt in (0, 1):
+            try:
+                self._connection.request(method, path, body, {name: value for name, value in sent.items() if value})
+                answer = self._connection.getresponse()
+                return answer.status, answer.headers, answer.read()
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                self._connection.close()
+                self._connection = self._connect()
+                if attempt:
+                    raise
+        raise AssertionError("unreachable")
+
+    def json(
+        self, method: str, path: str, value: object = None, content: str = "application/json", accept: str = ""
+    ) -> tuple[int, Any]:
+        """One request with JSON both ways."""
+        headers = {"Content-Type": content} if value is not None else {}
+        if accept:
+            headers["Accept"] = accept
+        code, _, answer = self.send(method, path, None if value is None else json.dumps(value).encode(), headers)
+        return code, json.loads(answer) if answer.startswith((b"{", b"[")) else answer.decode()
+
+    def collection(self, item: dict[str, Any]) -> str:
+        """The path of the collection an object belongs to."""
+        version = item["apiVersion"]
+        prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        key = (version, item["kind"])
+        if key not in self._resources:
+            code, found = self.json("GET", prefix)
+            if code != 200:
+                raise LookupError(f"{prefix}: {code}")
+            for one in found["resources"]:
+                if "/" not in one["name"] and "group" not in one:
+                    self._resources[(version, one["kind"])] = (one["name"], one["namespaced"])
+        plural, namespaced = self._resources[key]
+        if not namespaced:
+            return f"{prefix}/{plural}"
+        return f"{prefix}/namespaces/{item['metadata'].get('namespace', NAMESPACE)}/{plural}"
+
+    def create(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Creates an object that a case needs; LookupError with the answer if that fails."""
+        code, found = self.json("POST", self.collection(item), item)
+        if code != 201:
+            raise LookupError(f"set-up of {item['kind']} {item['metadata'].get('name')}: {code} {found}")
+        created: dict[str, Any] = found
+        return created
+
+    def remove(self, item: dict[str, Any]) -> None:
+        """Deletes an object at once, finalizers or not; does nothing if it is gone."""
+        path = f"{self.collection(item)}/{item['metadata']['name']}"
+        options = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+        code, _ = self.json("DELETE", path, options)
+        if code == 404:
+            return
+        code, left = self.json("GET", path)
+        if code == 200 and left["metadata"].get("finalizers"):
+            self.json("PATCH", path, {"metadata": {"finalizers": None}}, PATCH_TYPES["merge"])
+        if code == 200 and left["kind"] == "Namespace":
+            left["spec"] = {"finalizers": []}
+            self.json("PUT", f"{path}/finalize", left)
+
+    def ensure_namespace(self, name: str = NAMESPACE) -> None:
+        """The namespace of all cases, with the default service account that pods need."""
+        self.json("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        self.json("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
+
+
+def normalise(value: Any) -> Any:
+    """Replaces what differs from run to run."""
+    if isinstance(value, str):
+        for pattern, replacement in GENERATED:
+            value = pattern.sub(replacement, value)
+        return value
+    if isinstance(value, list):
+        return [normalise(one) for one in value]
+    if isinstance(value, dict):
+        return {normalise(name): normalise(one) for name, one in value.items()}
+    return value
+
+
+def strip(item: dict[str, Any]) -> dict[str, Any]:
+    """An object without what the server generates: uid, times, versions, owners of fields, addresses, ports."""
+    item = copy.deepcopy(item)
+    metadata = item.get("metadata")
+    if isinstance(metadata, dict):
+        for name in SERVER_FIELDS:
+            metadata.pop(name, None)
+    if item.get("kind") == "Service":
+        _strip_service(item["spec"])
+    return dict(normalise(item))
+
+
+def _strip_service(spec: dict[str, Any]) -> None:
+    if spec.get("clusterIP") not in (None, "None", ""):
+        spec["clusterIP"] = "<address>"
+        spec["clusterIPs"] = ["<address>"]
+    for port in spec.get("ports") or []:
+        if port.get("nodePort"):
+            port["nodePort"] = "<port>"
+    if spec.get("healthCheckNodePort"):
+        spec["healthCheckNodePort"] = "<port>"
+
+
+def _fill(value: Any, last: dict[str, Any]) -> Any:
+    if isinstance(value, str):
+        metadata = last.get("metadata", {})
+        value = REPEATED.sub(lambda found: found[1] * int(found[2]), value)
+        value = value.replace("${uid}", metadata.get("uid", ""))
+        return value.replace("${resourceVersion}", metadata.get("resourceVersion", ""))
+    if isinstance(value, list):
+        return [_fill(one, last) for one in value]
+    if isinstance(value, dict):
+        return {name: _fill(one, last) for name, one in value.items()}
+    return value
+
+
+def _answer(code: int, headers: http.client.HTTPMessage, body: bytes, last: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {"code": code}
+    text = body.decode(errors="replace")
+    version = last.get("metadata", {}).get("resourceVersion")
+    if version and len(version) > 3 and not text.startswith('{"kind":"Table"'):
+        text = re.sub(rf'(\\")?\b{version}\b', lambda found: (found[1] or "") + "<version>", text)
+    content = headers.get("Content-Type", "")
+    if content.startswith("application/json") and text.startswith(("{", "[")):
+        lines = [json.loads(line) for line in text.splitlines() if line.strip()] if "\n{" in text else []
+        value = json.loads(text) if not lines else None
+        if isinstance(value, dict) and value.get("kind") == "Status":
+            result["status"] = normalise(value)
+        elif lines or (isinstance(value, dict) and set(value) == {"type", "object"}):
+            result["stream"] = [{"type": one["type"], "object": strip(one["object"])} for one in (lines or [value])]
+        elif isinstance(value, dict):
+            result["object"] = strip(value)
+    else:
+        result["text"] = normalise(text)
+        result["contentType"] = content
+    warnings = headers.get_all("Warning")
+    if warnings:
+        result["warnings"] = [normalise(one) for one in warnings]
+    return result
+
+
+def run_case(server: Server, case: dict[str, Any]) -> dict[str, Any]:
+    """Sets one case up, sends its request, cleans up; returns what `expect` (and `stored`) should hold."""
+    done: list[dict[str, Any]] = []
+    originals = [case["original"]] if "original" in case else []
+    last: dict[str, Any] = {}
+    result: dict[str, Any] = {}
+    try:
+        for item in [*case.get("setup", []), *originals]:
+            server.remove(item)
+            last = server.create(item)
+            done.append(last)
+        if originals:
+            result["stored"] = strip(last)
+        result["expect"] = _send_case(server, case, last)
+        created = result["expect"].get("object")
+        if result["expect"]["code"] == 201 and created and "name" in created.get("metadata", {}):
+            done.append(created)
+    finally:
+        for item in reversed(done):
+            server.remove(item)
+    return result
+
+
+def _send_case(server: Server, case: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
+    headers = dict(case.get("headers") or {})
+    path = case.get("path")
+    if path is None:
+        path = f"{server.collection(last)}/{last['metadata']['name']}"
+        path += f"/{case['subresource']}" if "subresource" in case else ""
+        path += f"?{case['query']}" if "query" in case else ""
+    value = case.get("patch", case.get("body"))
+    body = None
+    if value is not None:
+        value = _fill(value, last)
+        body = (value if isinstance(value, str) else json.dumps(value)).encode()
+    content = PATCH_TYPES[case["type"]] if "type" in case else case.get("contentType")
+    if content:
+        headers["Content-Type"] = content
+    method = case.get("method", "PATCH" if "type" in case else "GET")
+    code, answered, text = server.send(method, _fill(path, last), body, headers)
+    return _answer(code, answered, text, last)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_string(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in value and not value.startswith((" ", "\n")) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _represent_string)
+
+
+def dump(value: Any) -> str:
+    """YAML in the key order given, long lines kept."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True))
+
+
+def load(path: pathlib.Path) -> Any:
+    """One YAML document."""
+    return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+
+
+def case_files(folder: pathlib.Path, names: list[str]) -> Iterator[pathlib.Path]:
+    """The case files of a folder, all or those named (without .yaml)."""
+    for path in sorted(folder.glob("*.yaml")):
+        if not names or path.stem in names:
+            yield path
