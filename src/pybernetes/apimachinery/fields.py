@@ -85,7 +85,8 @@ NOTHING = Selector(selectable=False)
 @functools.lru_cache(maxsize=1024)
 def parse(text: str) -> Selector:
     """The selector of a query parameter; SelectorError if it cannot be read."""
-    return Selector(tuple(_parse_term(text, term) for term in sorted(_split(text)) if term))
+    terms = (_parse_term(text, term) for term in sorted(_split(text)) if term)
+    return Selector(tuple(term for term in terms if term.field or term.value))
 
 
 def one_term_equal(field: str, value: str) -> Selector:

@@ -65,7 +65,7 @@ def value(bad: object) -> str:
     if bad is False:
         return "false"
     if isinstance(bad, float):
-        return _float(bad, low=-4, high=21)
+        return _float(bad, low=-4, high=6)
     return str(bad)
 
 
@@ -78,7 +78,7 @@ def to_json(bad: Any) -> str:
     if isinstance(bad, bool | int):
         return value(bad)
     if isinstance(bad, float):
-        return _float(bad, low=-6, high=21)
+        return _float(bad, low=-6, high=21).replace("e-0", "e-")
     if isinstance(bad, dict):
         return "{" + ",".join(f"{to_json(str(key))}:{to_json(item)}" for key, item in bad.items()) + "}"
     if isinstance(bad, list | tuple):
