@@ -1,0 +1,145 @@
+"""One configuration for a whole cluster, kept in its data directory so that `up` after `down` resumes the same.
+
+Upstream: cmd/kubeadm/app/apis/kubeadm (ClusterConfiguration), in spirit.
+"""
+
+import dataclasses
+import ipaddress
+import os
+import pathlib
+import re
+
+import msgspec
+
+DEFAULT_NAME = "pybernetes"
+DEFAULT_PORT = 6443
+DOMAIN = "cluster.local"
+POD_RANGE = "10.244.0.0/16"
+SERVICE_RANGE = "10.96.0.0/16"
+NODE_PREFIX = 24
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?\Z")
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the text names it and the fix."""
+
+
+class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `pybernetes up` was asked for.
+
+    `nodes` counts real nodes, `simulated_nodes` those over a fake runtime; `port` 0 lets the system choose.
+    """
+
+    name: str = DEFAULT_NAME
+    port: int = DEFAULT_PORT
+    nodes: int = 1
+    simulated_nodes: int = 0
+    storage: str = "sqlite"
+    pod_range: str = POD_RANGE
+    service_range: str = SERVICE_RANGE
+    domain: str = DOMAIN
+    verbosity: int = 2
+
+    def check(self) -> None:
+        """Raise ConfigError for what cannot be."""
+        if not _NAME.match(self.name):
+            raise ConfigError(f"--name {self.name!r}: use up to 30 lower-case letters, digits and dashes")
+        if not 0 <= self.port < 65536:
+            raise ConfigError(f"--port {self.port}: use 1 to 65535, or 0 for any free port")
+        if self.storage not in ("sqlite", "memory"):
+            raise ConfigError(f"--storage {self.storage}: use sqlite or memory")
+        if self.nodes < 0 or self.simulated_nodes < 0:
+            raise ConfigError("--nodes and --simulated-nodes take numbers from 0")
+        if self.nodes > 1:
+            raise ConfigError(
+                "--nodes: more than one real node on a machine is not supported yet; use --simulated-nodes"
+            )
+        pods, services = ipaddress.ip_network(self.pod_range), ipaddress.ip_network(self.service_range)
+        if pods.overlaps(services):
+            raise ConfigError(f"pod range {pods} and service range {services} overlap")
+
+    def service_address(self, index: int) -> str:
+        """The address at that place of the service range: 1 is `kubernetes`, 10 the cluster DNS."""
+        return str(ipaddress.ip_network(self.service_range)[index])
+
+    def node_range(self, index: int) -> str:
+        """The pod range of node `index` (from 1)."""
+        base = int(ipaddress.ip_network(self.pod_range).network_address)
+        return f"{ipaddress.ip_address(base + index * 2 ** (32 - NODE_PREFIX))}/{NODE_PREFIX}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Paths:
+    """Where a cluster keeps its files. Everything is below `root`, which is readable by its owner only."""
+
+    root: pathlib.Path
+
+    @classmethod
+    def default(cls, name: str) -> "Paths":
+        """The usual place for a cluster of that name: under /var/lib for root, else under the home directory."""
+        if os.geteuid() == 0:
+            return cls(pathlib.Path("/var/lib/pybernetes") / name)
+        home = os.environ.get("XDG_DATA_HOME") or str(pathlib.Path.home() / ".local" / "share")
+        return cls(pathlib.Path(home) / "pybernetes" / name)
+
+    @property
+    def config(self) -> pathlib.Path:
+        """The cluster's configuration."""
+        return self.root / "cluster.json"
+
+    @property
+    def pki(self) -> pathlib.Path:
+        """Certificates and keys."""
+        return self.root / "pki"
+
+    @property
+    def database(self) -> pathlib.Path:
+        """The store."""
+        return self.root / "store.db"
+
+    @property
+    def audit_log(self) -> pathlib.Path:
+        """What was asked of the API server, by whom, with what outcome."""
+        return self.root / "logs" / "audit.log"
+
+    def log(self, process: str) -> pathlib.Path:
+        """The log of one of our processes."""
+        return self.root / "logs" / f"{process}.log"
+
+    def state(self, process: str) -> pathlib.Path:
+        """What is known of a running process: pid, start time, components."""
+        return self.root / "run" / f"{process}.json"
+
+    def kubeconfig(self, user: str) -> pathlib.Path:
+        """The kubeconfig of a component or of the administrator."""
+        return self.root / "kubeconfigs" / f"{user}.conf"
+
+    def node(self, name: str) -> pathlib.Path:
+        """Everything of one node."""
+        return self.root / "nodes" / name
+
+    def make(self) -> None:
+        """Create the directories, closed to others."""
+        for path in (self.root, self.pki, self.root / "logs", self.root / "run", self.root / "kubeconfigs"):
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o700)
+
+
+def save(paths: Paths, config: ClusterConfig) -> None:
+    """Write the configuration in one step: a crash leaves the old or the new, never half."""
+    written = paths.config.with_suffix(".new")
+    written.write_bytes(msgspec.json.format(msgspec.json.encode(config)))
+    written.replace(paths.config)
+
+
+def load(paths: Paths) -> ClusterConfig | None:
+    """The configuration of an existing cluster. Raises ConfigError when the file is damaged."""
+    if not paths.config.exists():
+        return None
+    try:
+        return msgspec.json.decode(paths.config.read_bytes(), type=ClusterConfig)
+    except msgspec.DecodeError as error:
+        raise ConfigError(
+            f"{paths.config} is damaged ({error}); restore it, or start over with `down --delete`"
+        ) from error

@@ -1,0 +1,141 @@
+"""The cluster's certificates, keys and kubeconfigs: made once, kept in the data directory.
+
+One authority signs everything; a second one is for the aggregation layer's front proxy. Files are 0600 and never
+overwritten while they are good; a certificate near its end is issued anew.
+Upstream: cmd/kubeadm/app/phases/certs, phases/kubeconfig.
+"""
+
+import base64
+import dataclasses
+import datetime
+import os
+import pathlib
+import socket
+
+from pybernetes.aio import clock as clocks
+from pybernetes.api.codec import yaml
+from pybernetes.cluster import config as configs
+from pybernetes.crypto import certs
+
+RENEW_BEFORE = datetime.timedelta(days=30)
+LIFETIME = certs.YEAR
+ADMIN = "kubernetes-admin"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leaf:
+    """One certificate to keep: its file name and what it says."""
+
+    name: str
+    request: certs.Request
+
+
+def component_leaves(config: configs.ClusterConfig) -> tuple[Leaf, ...]:
+    """The control plane's certificates."""
+    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{config.domain}"]
+    addresses = ("127.0.0.1", "::1", config.service_address(1))
+    serving = certs.Request(
+        "kube-apiserver",
+        dns_names=(*names, "localhost", socket.gethostname()),
+        addresses=addresses,
+        client=False,
+        server=True,
+    )
+    return (
+        Leaf("apiserver", serving),
+        Leaf("apiserver-kubelet-client", certs.Request("kube-apiserver-kubelet-client", ("kubeadm:cluster-admins",))),
+        Leaf("admin", certs.Request(ADMIN, ("system:masters",))),
+        Leaf("kube-controller-manager", certs.Request("system:kube-controller-manager")),
+        Leaf("kube-scheduler", certs.Request("system:kube-scheduler")),
+    )
+
+
+def node_leaves(node: str, address: str) -> tuple[Leaf, ...]:
+    """A node's certificates: the kubelet as client and as server, and the proxy with the DNS server beside it."""
+    serving = certs.Request(
+        f"system:node:{node}", ("system:nodes",), dns_names=(node,), addresses=(address,), client=False, server=True
+    )
+    return (
+        Leaf(f"kubelet-{node}", certs.Request(f"system:node:{node}", ("system:nodes",))),
+        Leaf(f"kubelet-serving-{node}", serving),
+        Leaf(f"kube-proxy-{node}", certs.Request("system:kube-proxy")),
+        Leaf(
+            f"cluster-dns-{node}",
+            certs.Request("system:serviceaccount:kube-system:cluster-dns", ("system:serviceaccounts",)),
+        ),
+    )
+
+
+class Pki:
+    """The files under `pki/`. `ensure` makes what is missing; the rest reads."""
+
+    def __init__(self, directory: pathlib.Path, clock: clocks.Clock) -> None:
+        self.directory = directory
+        self._clock = clock
+
+    def authority(self, name: str = "ca") -> certs.Pair:
+        """A certificate authority, made on first use."""
+        if not self.certificate_path(name).exists() or not self.key_path(name).exists():
+            self._write(name, certs.new_authority("kubernetes", now=self._clock.now()))
+        return self.pair(name)
+
+    def ensure(self, leaves: tuple[Leaf, ...]) -> None:
+        """Make every certificate that is missing or near its end, and the service accounts' signing key."""
+        authority = self.authority()
+        for leaf in leaves:
+            if not self._good(leaf.name):
+                self._write(leaf.name, certs.issue(authority, leaf.request, now=self._clock.now(), lifetime=LIFETIME))
+        if not self.key_path("sa").exists():
+            write_private(self.key_path("sa"), certs.new_key())
+
+    def _good(self, name: str) -> bool:
+        path = self.certificate_path(name)
+        if not path.exists() or not self.key_path(name).exists():
+            return False
+        return certs.expiry(path.read_bytes()) - self._clock.now() > RENEW_BEFORE
+
+    def pair(self, name: str) -> certs.Pair:
+        """A certificate and its key."""
+        return certs.Pair(self.certificate_path(name).read_bytes(), self.key_path(name).read_bytes())
+
+    def certificate_path(self, name: str) -> pathlib.Path:
+        """Where a certificate is."""
+        return self.directory / f"{name}.crt"
+
+    def key_path(self, name: str) -> pathlib.Path:
+        """Where a private key is."""
+        return self.directory / f"{name}.key"
+
+    def _write(self, name: str, pair: certs.Pair) -> None:
+        write_private(self.key_path(name), pair.key)
+        write_private(self.certificate_path(name), pair.certificate)
+
+
+def write_private(path: pathlib.Path, content: bytes) -> None:
+    """Write a file that only its owner can read, in one step."""
+    written = path.with_name(path.name + ".new")
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    written.replace(path)
+
+
+def kubeconfig(server: str, context: str, user: str, authority: bytes, pair: certs.Pair) -> bytes:
+    """A kubeconfig with everything inside, as YAML."""
+
+    def encoded(content: bytes) -> str:
+        return base64.b64encode(content).decode()
+
+    identity = {"client-certificate-data": encoded(pair.certificate), "client-key-data": encoded(pair.key)}
+    cluster = {"server": server, "certificate-authority-data": encoded(authority)}
+    return yaml.dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": context, "cluster": cluster}],
+            "users": [{"name": user, "user": identity}],
+            "contexts": [{"name": context, "context": {"cluster": context, "user": user}}],
+            "current-context": context,
+            "preferences": {},
+        }
+    )

@@ -1,0 +1,208 @@
+"""A container runtime for one node: a private containerd with its own root, state, socket and CNI configuration.
+
+It is started when nothing answers on the node's socket, in a session of its own: containers outlive the kubelet, and
+containerd's shims outlive containerd. `stop` ends it and everything it runs.
+"""
+
+import asyncio
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from pybernetes.aio import clock as clocks
+
+CNI_PLUGINS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
+NEEDED = ("bridge", "host-local", "loopback", "portmap")
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+
+
+class RuntimeUnavailable(RuntimeError):
+    """No container runtime can be had; the text names what is missing and the fix."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RuntimeConfig:
+    """Where a node's containerd keeps its things, and the network it gives to Pods."""
+
+    directory: pathlib.Path
+    state: pathlib.Path
+    pod_range: str
+    bridge: str
+    pause_image: str
+
+    @property
+    def socket(self) -> pathlib.Path:
+        """The CRI endpoint (a unix socket path must stay below 108 characters)."""
+        return self.state / "containerd.sock"
+
+
+def missing() -> str:
+    """What this machine lacks to run containers, with the fix ("" when nothing)."""
+    if os.geteuid() != 0:
+        return "not root: real containers need root (use sudo)"
+    programs = [name for name in ("containerd", "runc", "ip", "iptables") if shutil.which(name) is None]
+    if programs:
+        return f"not installed: {', '.join(programs)} (apt-get install containerd runc iproute2 iptables)"
+    if plugin_directory() is None:
+        return "CNI plugins are not installed (apt-get install containernetworking-plugins)"
+    return ""
+
+
+def plugin_directory() -> pathlib.Path | None:
+    """Where the CNI plugins are."""
+    for place in map(pathlib.Path, CNI_PLUGINS):
+        if all((place / name).exists() for name in NEEDED):
+            return place
+    return None
+
+
+def containerd_config(config: RuntimeConfig, plugins: pathlib.Path, *, restrict_oom_score: bool) -> str:
+    """The configuration file (version 2: understood by containerd 1.6 and 2.x). Pure."""
+    runtimes = "".join(
+        f"""
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
+        BinaryName = "{name}"
+        SystemdCgroup = false
+"""
+        for name in ("runc", "crun")
+    )
+    return f"""version = 2
+root = "{config.directory}/root"
+state = "{config.state}"
+oom_score = 0
+disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing", "io.containerd.tracing.processor.v1.otlp"]
+
+[grpc]
+  address = "{config.socket}"
+
+[ttrpc]
+  address = ""
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{config.pause_image}"
+  restrict_oom_score_adj = {str(restrict_oom_score).lower()}
+  disable_apparmor = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  enable_unprivileged_ports = true
+  enable_unprivileged_icmp = true
+
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{plugins}"
+    conf_dir = "{config.directory}/cni"
+
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    default_runtime_name = "runc"
+    snapshotter = "overlayfs"
+{runtimes}"""
+
+
+def network_config(config: RuntimeConfig) -> dict[str, object]:
+    """The CNI configuration list: a bridge per node, addresses from the node's range, host ports. Pure."""
+    ipam = {
+        "type": "host-local",
+        "ranges": [[{"subnet": config.pod_range}]],
+        "routes": [{"dst": "0.0.0.0/0"}],
+        "dataDir": f"{config.directory}/addresses",
+    }
+    bridge = {
+        "type": "bridge",
+        "bridge": config.bridge,
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "promiscMode": False,
+        "ipam": ipam,
+    }
+    ports = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
+    return {"cniVersion": "0.4.0", "name": "pybernetes", "plugins": [bridge, ports]}
+
+
+def may_lower_oom_score() -> bool:
+    """Whether this machine lets root lower a process's OOM score (CAP_SYS_RESOURCE)."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1]
+    return bool(int(effective, 16) >> 24 & 1)
+
+
+class Containerd:
+    """The private containerd of one node."""
+
+    def __init__(self, config: RuntimeConfig, clock: clocks.Clock) -> None:
+        self.config = config
+        self._clock = clock
+        self._pid_file = config.directory / "containerd.pid"
+
+    async def start(self) -> None:
+        """Return when it answers; one that runs already is used as it is. Raises RuntimeUnavailable."""
+        if await self._answers():
+            return
+        problem = missing()
+        plugins = plugin_directory()
+        if problem or plugins is None:
+            raise RuntimeUnavailable(problem)
+        for path in (self.config.directory / "root", self.config.directory / "cni", self.config.state):
+            path.mkdir(parents=True, exist_ok=True)
+        text = containerd_config(self.config, plugins, restrict_oom_score=not may_lower_oom_score())
+        (self.config.directory / "config.toml").write_text(text)
+        network = json.dumps(network_config(self.config), indent=2)
+        (self.config.directory / "cni" / "10-pybernetes.conflist").write_text(network)
+        with (self.config.directory / "containerd.log").open("ab") as log:
+            process = subprocess.Popen(
+                ["containerd", "--config", str(self.config.directory / "config.toml")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._pid_file.write_text(str(process.pid))
+        await self._wait_until_it_answers(process)
+
+    async def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
+        # There is no event for "a process that is not ours listens now": look again at growing intervals.
+        deadline, delay = self._clock.monotonic() + START_SECONDS, 0.01
+        while not await self._answers():
+            if process.poll() is not None or self._clock.monotonic() > deadline:
+                log = self.config.directory / "containerd.log"
+                raise RuntimeUnavailable(f"containerd does not start; its log is {log}")
+            await self._clock.sleep(delay)
+            delay = min(0.1, delay * 1.5)
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(str(self.config.socket))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        writer.close()
+        return True
+
+    def pid(self) -> int | None:
+        """The process that runs, if one does."""
+        try:
+            pid = int(self._pid_file.read_text())
+            command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            return None
+        return pid if str(self.config.directory).encode() in command else None
+
+    async def stop(self) -> None:
+        """End containerd; call after the node's containers were stopped."""
+        pid = self.pid()
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGTERM)
+        deadline = self._clock.monotonic() + STOP_SECONDS
+        while self.pid() is not None:
+            if self._clock.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            await self._clock.sleep(0.05)
+        self._pid_file.unlink(missing_ok=True)
