@@ -60,8 +60,8 @@ def node_leaves(node: str, address: str) -> tuple[Leaf, ...]:
         Leaf(f"kubelet-serving-{node}", serving),
         Leaf(f"kube-proxy-{node}", certs.Request("system:kube-proxy")),
         Leaf(
-            f"cluster-dns-{node}",
-            certs.Request("system:serviceaccount:kube-system:cluster-dns", ("system:serviceaccounts",)),
+            f"kube-dns-{node}",
+            certs.Request("system:serviceaccount:kube-system:kube-dns", ("system:serviceaccounts",)),
         ),
     )
 
