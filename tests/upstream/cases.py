@@ -76,7 +76,7 @@ class Server:
         return cls(cluster["server"], authority, config["users"][0]["user"]["token"])
 
     def _connect(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(self._host, self._port, timeout=60, context=self._context)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=20, context=self._context)
 
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
@@ -88,6 +88,10 @@ class Server:
                 self._connection.request(method, path, body, {name: value for name, value in sent.items() if value})
                 answer = self._connection.getresponse()
                 return answer.status, answer.headers, answer.read()
+            except TimeoutError:
+                self._connection.close()
+                self._connection = self._connect()
+                raise
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 self._connection.close()
                 self._connection = self._connect()
