@@ -23,6 +23,10 @@ class Embedded(Protocol):
     def newest(self) -> int:
         """The newest revision that every subscriber has heard of."""
 
+    @property
+    def compacted(self) -> int:
+        """The revision up to which history is gone."""
+
     def subscribe(self, prefix: str, deliver: Deliver) -> "Subscription":
         """Have `deliver` called with all changes under `prefix` newer than `newest`, in the event loop."""
 

@@ -37,6 +37,11 @@ class MemoryBackend:
         """The newest revision that every subscriber has heard of."""
         return self._feed.newest
 
+    @property
+    def compacted(self) -> int:
+        """The revision up to which history is gone."""
+        return self._compacted
+
     def subscribe(self, prefix: str, deliver: feed.Deliver) -> feed.Subscription:
         """Have `deliver` called with all later changes under `prefix`."""
         self._check_open()
