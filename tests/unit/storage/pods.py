@@ -57,9 +57,7 @@ class Told:
 
     def take(self) -> list[str]:
         """What came since the last call."""
-        lines = [
-            f"{one.type.value} {one.cached.key.removeprefix('/registry/pods/')}@{one.revision}" for one in self.events
-        ]
+        told = [(one.type.value, one.cached.key.removeprefix("/registry/pods/"), one.revision) for one in self.events]
         self.events.clear()
         return [f"{kind} {name}@{revision}" for kind, name, revision in told]
 

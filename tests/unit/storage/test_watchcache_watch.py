@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,9 @@ async def pods(store: MemoryBackend, cache: WatchCache) -> Pods:
     return pods
 
 
-async def follow(cache: WatchCache, scope: str = "", **options: object) -> tuple[watcher.Watcher, Told]:
+async def follow(cache: WatchCache, scope: str = "", **options: Any) -> tuple[watcher.Watcher, Told]:
     told = Told()
-    one = await cache.watch(scope, WatchOptions(**options))  # type: ignore[arg-type]
+    one = await cache.watch(scope, WatchOptions(**options))
     one.attach(told.deliver, told.ended)
     return one, told
 
@@ -54,7 +55,7 @@ async def follow(cache: WatchCache, scope: str = "", **options: object) -> tuple
     ],
 )
 async def test_where_a_watch_starts(
-    cache: WatchCache, pods: Pods, options: dict[str, object], expected: list[str]
+    cache: WatchCache, pods: Pods, options: dict[str, Any], expected: list[str]
 ) -> None:
     _, told = await follow(cache, **options)
     assert told.take() == expected
