@@ -1,0 +1,138 @@
+"""What a column is, and the small formats that several kinds print.
+
+Pure.
+Upstream: pkg/printers, k8s.io/apimachinery/pkg/util/duration.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pybernetes.apimachinery import timestamps
+
+Object = Mapping[str, Any]
+UNKNOWN = "<unknown>"
+NONE = "<none>"
+UNSET = "<unset>"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its definition, and how to get a cell from an object (with the time, for ages)."""
+
+    name: str
+    cell: Callable[[Object, datetime.datetime], Any]
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+
+    def definition(self) -> dict[str, Any]:
+        """The TableColumnDefinition."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": self.format,
+            "description": f"{self.name} of the object",
+            "priority": self.priority,
+        }
+
+
+def column(name: str, cell: Callable[[Object], Any], type_: str = "string", *, wide: bool = False) -> Column:
+    """A column that depends on the object alone; `wide` ones show with `-o wide`."""
+    return Column(name, lambda obj, now: cell(obj), type_, priority=int(wide))
+
+
+def path(name: str, dotted: str, type_: str = "string", *, missing: Any = "", wide: bool = False) -> Column:
+    """A column that shows one field."""
+    keys = dotted.split(".")
+    return column(name, lambda obj: dig(obj, keys, missing), type_, wide=wide)
+
+
+def dig(obj: Any, keys: Iterable[str], missing: Any = None) -> Any:
+    """The value below those keys, or `missing` where there is none."""
+    for key in keys:
+        obj = obj.get(key) if isinstance(obj, Mapping) else None
+        if obj is None:
+            return missing
+    return obj
+
+
+NAME = Column("Name", lambda obj, now: obj["metadata"].get("name", ""), format="name")
+AGE = Column("Age", lambda obj, now: since(obj["metadata"].get("creationTimestamp"), now))
+CREATED_AT = Column("Created At", lambda obj, now: obj["metadata"].get("creationTimestamp"), "date")
+
+
+def since(timestamp: str | None, now: datetime.datetime) -> str:
+    """How long ago, as kubectl prints ages: `5s`, `2m10s`, `3d`."""
+    if not timestamp:
+        return UNKNOWN
+    return human_duration((now - timestamps.parse(timestamp)).total_seconds())
+
+
+def human_duration(seconds: float) -> str:
+    """A length of time in at most two units, as kubectl prints it."""
+    whole = int(seconds)
+    if whole < -1:
+        return "<invalid>"
+    if whole < 0:
+        return "0s"
+    if whole < 120:
+        return f"{whole}s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 10:
+        return _two(minutes, "m", whole % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if hours < 192:
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    if days < 2920:
+        return _two(days // 365, "y", days % 365, "d")
+    return f"{days // 365}y"
+
+
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
+
+
+def labels(pairs: Mapping[str, str] | None) -> str:
+    """`a=1,b=2`, or `<none>`."""
+    return ",".join(f"{key}={pairs[key]}" for key in sorted(pairs)) if pairs else NONE
+
+
+def label_selector(selector: Object | None) -> str:
+    """A LabelSelector as kubectl prints it."""
+    if not selector:
+        return NONE
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for one in selector.get("matchExpressions") or ():
+        values = ",".join(one.get("values") or ())
+        shapes = {
+            "In": f"{one['key']} in ({values})",
+            "NotIn": f"{one['key']} notin ({values})",
+            "Exists": one["key"],
+            "DoesNotExist": f"!{one['key']}",
+        }
+        parts.append(shapes.get(one["operator"], one["key"]))
+    return ",".join(parts) or NONE
+
+
+def containers(template: Sequence[Object] | None) -> tuple[str, str]:
+    """Names and images of containers, comma-separated."""
+    found = template or ()
+    return ",".join(one["name"] for one in found), ",".join(one.get("image", "") for one in found)
+
+
+def pod_template_columns(dotted: str = "spec.template.spec.containers") -> tuple[Column, Column]:
+    """The wide columns Containers and Images of workloads."""
+    keys = dotted.split(".")
+    return (
+        column("Containers", lambda obj: containers(dig(obj, keys))[0], wide=True),
+        column("Images", lambda obj: containers(dig(obj, keys))[1], wide=True),
+    )
