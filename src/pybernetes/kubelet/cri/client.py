@@ -1,0 +1,392 @@
+"""The CRI over gRPC: `Runtime` for containerd, CRI-O and whoever else speaks it.
+
+Configurations arrive as dicts with the protobuf field names and become messages by construction, which also checks the
+names. grpc and the CRI stubs are imported when the first client is made: simulated nodes never pay for them.
+
+Path: 15 CRI starts sandbox and containers.
+Upstream: k8s.io/cri-client/pkg (remote_runtime.go, remote_image.go).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import Any
+
+from pybernetes.kubelet.cri import containerd_events, runtime
+from pybernetes.kubelet.cri.runtime import Message
+
+logger = logging.getLogger(__name__)
+
+CALL_TIMEOUT = 120.0
+PULL_TIMEOUT = 1800.0
+_MAX_MESSAGE = 64 * 1024 * 1024
+
+
+class CriClient:
+    """One connection to one runtime socket.
+
+    `image_endpoint` is only given when images are served elsewhere. Every failure is a `runtime.CriError`.
+    """
+
+    def __init__(self, endpoint: str, image_endpoint: str = "") -> None:
+        import grpc.aio  # slow to import, and simulated nodes need none of it
+        from cri_api.v1 import api_pb2, api_pb2_grpc
+
+        self._grpc: Any = grpc
+        self._pb: Any = api_pb2
+        options = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.enable_http_proxy", 0)]
+        self._channel = grpc.aio.insecure_channel(_target(endpoint), options=options)
+        self._image_channel = self._channel
+        if image_endpoint and image_endpoint != endpoint:
+            self._image_channel = grpc.aio.insecure_channel(_target(image_endpoint), options=options)
+        self._runtime: Any = api_pb2_grpc.RuntimeServiceStub(self._channel)
+        self._images: Any = api_pb2_grpc.ImageServiceStub(self._image_channel)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+        if self._image_channel is not self._channel:
+            await self._image_channel.close()
+
+    async def _call(self, call: Awaitable[Any]) -> Any:
+        try:
+            return await call
+        except self._grpc.aio.AioRpcError as failure:
+            raise self._error(failure) from None
+
+    def _error(self, failure: Any) -> runtime.CriError:
+        code, details = failure.code(), failure.details() or ""
+        codes = self._grpc.StatusCode
+        text = f"rpc error: code = {_CODE_NAMES.get(code.name, 'Unknown')} desc = {details}"
+        if code is codes.NOT_FOUND:
+            return runtime.NotFoundError(text)
+        if code is codes.UNIMPLEMENTED:
+            return runtime.UnimplementedError(text)
+        if code is codes.UNAVAILABLE:
+            return runtime.UnavailableError(text)
+        if code is codes.DEADLINE_EXCEEDED:
+            return runtime.ExecTimeoutError(text)
+        return runtime.CriError(text)
+
+    # -- runtime -----------------------------------------------------------------------------------------------------
+
+    async def version(self) -> runtime.Version:
+        """Name and version of the runtime."""
+        answer = await self._call(self._runtime.Version(self._pb.VersionRequest(), timeout=CALL_TIMEOUT))
+        return runtime.Version(answer.runtime_name, answer.runtime_version, answer.runtime_api_version)
+
+    async def status(self) -> tuple[runtime.RuntimeCondition, ...]:
+        """RuntimeReady and NetworkReady."""
+        answer = await self._call(self._runtime.Status(self._pb.StatusRequest(), timeout=CALL_TIMEOUT))
+        return tuple(
+            runtime.RuntimeCondition(one.type, one.status, one.reason, one.message) for one in answer.status.conditions
+        )
+
+    async def run_pod_sandbox(self, config: Message, runtime_handler: str = "") -> str:
+        """Create and start a sandbox."""
+        request = self._pb.RunPodSandboxRequest(config=config, runtime_handler=runtime_handler)
+        answer = await self._call(self._runtime.RunPodSandbox(request, timeout=2 * CALL_TIMEOUT))
+        return str(answer.pod_sandbox_id)
+
+    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
+        """Stop a sandbox."""
+        request = self._pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
+        await self._gone_is_fine(self._runtime.StopPodSandbox(request, timeout=CALL_TIMEOUT))
+
+    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
+        """Remove a sandbox."""
+        request = self._pb.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
+        await self._gone_is_fine(self._runtime.RemovePodSandbox(request, timeout=CALL_TIMEOUT))
+
+    async def _gone_is_fine(self, call: Awaitable[Any]) -> None:
+        try:
+            await self._call(call)
+        except runtime.NotFoundError:
+            logger.debug("already gone")
+
+    async def pod_sandbox_status(self, sandbox_id: str) -> runtime.Sandbox:
+        """One sandbox with its addresses."""
+        request = self._pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
+        answer = await self._call(self._runtime.PodSandboxStatus(request, timeout=CALL_TIMEOUT))
+        return self._sandbox_status(answer.status)
+
+    def _sandbox_status(self, one: Any) -> runtime.Sandbox:
+        ips = [one.network.ip, *(entry.ip for entry in one.network.additional_ips)]
+        return runtime.Sandbox(
+            id=one.id,
+            name=one.metadata.name,
+            namespace=one.metadata.namespace,
+            uid=one.metadata.uid,
+            attempt=one.metadata.attempt,
+            state=runtime.SandboxState(self._pb.PodSandboxState.Name(one.state)),
+            created_at=one.created_at,
+            ips=tuple(ip for ip in ips if ip),
+            host_network=one.linux.namespaces.options.network == self._pb.NODE,
+            labels=dict(one.labels),
+            annotations=dict(one.annotations),
+        )
+
+    async def list_pod_sandboxes(self, pod_uid: str = "") -> list[runtime.Sandbox]:
+        """Sandboxes, without addresses."""
+        selector = {"label_selector": {runtime.LABEL_POD_UID: pod_uid}} if pod_uid else {}
+        request = self._pb.ListPodSandboxRequest(filter=selector)
+        answer = await self._call(self._runtime.ListPodSandbox(request, timeout=CALL_TIMEOUT))
+        return [
+            runtime.Sandbox(
+                id=one.id,
+                name=one.metadata.name,
+                namespace=one.metadata.namespace,
+                uid=one.metadata.uid,
+                attempt=one.metadata.attempt,
+                state=runtime.SandboxState(self._pb.PodSandboxState.Name(one.state)),
+                created_at=one.created_at,
+                labels=dict(one.labels),
+                annotations=dict(one.annotations),
+            )
+            for one in answer.items
+        ]
+
+    async def create_container(self, sandbox_id: str, config: Message, sandbox_config: Message) -> str:
+        """Create a container."""
+        request = self._pb.CreateContainerRequest(
+            pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config
+        )
+        answer = await self._call(self._runtime.CreateContainer(request, timeout=CALL_TIMEOUT))
+        return str(answer.container_id)
+
+    async def start_container(self, container_id: str) -> None:
+        """Start a container."""
+        request = self._pb.StartContainerRequest(container_id=container_id)
+        await self._call(self._runtime.StartContainer(request, timeout=CALL_TIMEOUT))
+
+    async def stop_container(self, container_id: str, timeout: int) -> None:
+        """Stop a container within `timeout` seconds."""
+        request = self._pb.StopContainerRequest(container_id=container_id, timeout=timeout)
+        await self._gone_is_fine(self._runtime.StopContainer(request, timeout=CALL_TIMEOUT + timeout))
+
+    async def remove_container(self, container_id: str) -> None:
+        """Remove a container."""
+        request = self._pb.RemoveContainerRequest(container_id=container_id)
+        await self._gone_is_fine(self._runtime.RemoveContainer(request, timeout=CALL_TIMEOUT))
+
+    async def list_containers(self, pod_uid: str = "") -> list[runtime.Container]:
+        """Containers in every state."""
+        selector = {"label_selector": {runtime.LABEL_POD_UID: pod_uid}} if pod_uid else {}
+        request = self._pb.ListContainersRequest(filter=selector)
+        answer = await self._call(self._runtime.ListContainers(request, timeout=CALL_TIMEOUT))
+        return [
+            runtime.Container(
+                id=one.id,
+                sandbox_id=one.pod_sandbox_id,
+                name=one.metadata.name,
+                attempt=one.metadata.attempt,
+                state=_STATES[self._pb.ContainerState.Name(one.state)],
+                created_at=one.created_at,
+                image=one.image.image,
+                image_ref=one.image_ref,
+                labels=dict(one.labels),
+                annotations=dict(one.annotations),
+            )
+            for one in answer.containers
+        ]
+
+    async def container_status(self, container_id: str) -> runtime.ContainerStatus:
+        """One container in full."""
+        request = self._pb.ContainerStatusRequest(container_id=container_id)
+        one = (await self._call(self._runtime.ContainerStatus(request, timeout=CALL_TIMEOUT))).status
+        user = one.user.linux
+        return runtime.ContainerStatus(
+            id=one.id,
+            name=one.metadata.name,
+            attempt=one.metadata.attempt,
+            state=_STATES[self._pb.ContainerState.Name(one.state)],
+            created_at=one.created_at,
+            started_at=one.started_at,
+            finished_at=one.finished_at,
+            exit_code=one.exit_code,
+            image=one.image.image,
+            image_ref=one.image_ref,
+            reason=one.reason,
+            message=one.message,
+            log_path=one.log_path,
+            labels=dict(one.labels),
+            annotations=dict(one.annotations),
+            mounts=tuple((mount.container_path, mount.host_path) for mount in one.mounts),
+            user=(user.uid, user.gid, tuple(user.supplemental_groups)) if one.HasField("user") else None,
+        )
+
+    async def update_container_resources(self, container_id: str, linux: Message) -> None:
+        """Change limits of a running container."""
+        request = self._pb.UpdateContainerResourcesRequest(container_id=container_id, linux=linux)
+        await self._call(self._runtime.UpdateContainerResources(request, timeout=CALL_TIMEOUT))
+
+    async def reopen_container_log(self, container_id: str) -> None:
+        """Open the log file anew."""
+        request = self._pb.ReopenContainerLogRequest(container_id=container_id)
+        await self._call(self._runtime.ReopenContainerLog(request, timeout=CALL_TIMEOUT))
+
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> runtime.ExecResult:
+        """Run a command to its end."""
+        request = self._pb.ExecSyncRequest(container_id=container_id, cmd=list(command), timeout=int(timeout))
+        # The runtime enforces the timeout; the call's own deadline only guards against a hanging runtime.
+        deadline = timeout + CALL_TIMEOUT if timeout else None
+        answer = await self._call(self._runtime.ExecSync(request, timeout=deadline))
+        return runtime.ExecResult(answer.exit_code, answer.stdout, answer.stderr)
+
+    async def exec_url(self, container_id: str, command: Sequence[str], options: runtime.StreamOptions) -> str:
+        """The streaming address of a new exec session."""
+        request = self._pb.ExecRequest(container_id=container_id, cmd=list(command), **_streams(options))
+        return str((await self._call(self._runtime.Exec(request, timeout=CALL_TIMEOUT))).url)
+
+    async def attach_url(self, container_id: str, options: runtime.StreamOptions) -> str:
+        """The streaming address of a new attach session."""
+        request = self._pb.AttachRequest(container_id=container_id, **_streams(options))
+        return str((await self._call(self._runtime.Attach(request, timeout=CALL_TIMEOUT))).url)
+
+    async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
+        """The streaming address of a new port-forward session."""
+        request = self._pb.PortForwardRequest(pod_sandbox_id=sandbox_id, port=list(ports))
+        return str((await self._call(self._runtime.PortForward(request, timeout=CALL_TIMEOUT))).url)
+
+    async def stats(self) -> list[runtime.Stats]:
+        """CPU and memory of running containers."""
+        answer = await self._call(
+            self._runtime.ListContainerStats(self._pb.ListContainerStatsRequest(), timeout=CALL_TIMEOUT)
+        )
+        return [
+            runtime.Stats(
+                container_id=one.attributes.id,
+                name=one.attributes.metadata.name,
+                pod_uid=one.attributes.labels.get(runtime.LABEL_POD_UID, ""),
+                timestamp=one.cpu.timestamp,
+                cpu_nanoseconds=one.cpu.usage_core_nano_seconds.value,
+                memory_working_set=one.memory.working_set_bytes.value,
+                rootfs_bytes=one.writable_layer.used_bytes.value,
+            )
+            for one in answer.stats
+        ]
+
+    # -- images ------------------------------------------------------------------------------------------------------
+
+    async def list_images(self) -> list[runtime.Image]:
+        """All images."""
+        answer = await self._call(self._images.ListImages(self._pb.ListImagesRequest(), timeout=CALL_TIMEOUT))
+        return [_image(one) for one in answer.images]
+
+    async def image_status(self, image: str) -> runtime.Image | None:
+        """One image, or None."""
+        request = self._pb.ImageStatusRequest(image={"image": image})
+        answer = await self._call(self._images.ImageStatus(request, timeout=CALL_TIMEOUT))
+        return _image(answer.image) if answer.HasField("image") and answer.image.id else None
+
+    async def pull_image(self, image: str, auth: runtime.Auth | None, sandbox_config: Message | None) -> str:
+        """Fetch an image."""
+        request = self._pb.PullImageRequest(image={"image": image})
+        if auth is not None:
+            request.auth.CopyFrom(
+                self._pb.AuthConfig(
+                    username=auth.username,
+                    password=auth.password,
+                    server_address=auth.server_address,
+                    identity_token=auth.identity_token,
+                    registry_token=auth.registry_token,
+                )
+            )
+        if sandbox_config is not None:
+            request.sandbox_config.CopyFrom(self._pb.PodSandboxConfig(**sandbox_config))
+        return str((await self._call(self._images.PullImage(request, timeout=PULL_TIMEOUT))).image_ref)
+
+    async def remove_image(self, image: str) -> None:
+        """Forget an image."""
+        request = self._pb.RemoveImageRequest(image={"image": image})
+        await self._gone_is_fine(self._images.RemoveImage(request, timeout=CALL_TIMEOUT))
+
+    async def image_filesystem(self) -> tuple[str, int, int]:
+        """Mount point, bytes used, inodes used."""
+        answer = await self._call(self._images.ImageFsInfo(self._pb.ImageFsInfoRequest(), timeout=CALL_TIMEOUT))
+        for one in answer.image_filesystems:
+            return one.fs_id.mountpoint, one.used_bytes.value, one.inodes_used.value
+        return "", 0, 0
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[runtime.Event]:
+        """The CRI's own event stream, or containerd's where that is missing (containerd before 1.7)."""
+        try:
+            async for event in self._cri_events():
+                yield event
+        except runtime.UnimplementedError:
+            async for event in containerd_events.subscribe(self._grpc, self._channel):
+                yield event
+
+    async def _cri_events(self) -> AsyncIterator[runtime.Event]:
+        stream = self._runtime.GetContainerEvents(self._pb.GetEventsRequest())
+        kinds = {
+            self._pb.CONTAINER_CREATED_EVENT: runtime.EventKind.CREATED,
+            self._pb.CONTAINER_STARTED_EVENT: runtime.EventKind.STARTED,
+            self._pb.CONTAINER_STOPPED_EVENT: runtime.EventKind.STOPPED,
+            self._pb.CONTAINER_DELETED_EVENT: runtime.EventKind.DELETED,
+        }
+        try:
+            async for answer in stream:
+                kind = kinds.get(answer.container_event_type)
+                if kind is not None:
+                    yield runtime.Event(kind, answer.container_id, answer.pod_sandbox_status.metadata.uid)
+        except self._grpc.aio.AioRpcError as failure:
+            raise self._error(failure) from None
+        except asyncio.CancelledError:
+            stream.cancel()
+            raise
+
+
+def _target(endpoint: str) -> str:
+    return endpoint if "://" in endpoint or endpoint.startswith("unix:") else f"unix://{endpoint}"
+
+
+def _streams(options: runtime.StreamOptions) -> dict[str, bool]:
+    # With a terminal, stderr is part of stdout and the CRI refuses a separate one.
+    return {
+        "stdin": options.stdin,
+        "stdout": options.stdout,
+        "stderr": options.stderr and not options.tty,
+        "tty": options.tty,
+    }
+
+
+def _image(one: Any) -> runtime.Image:
+    return runtime.Image(
+        id=one.id,
+        repo_tags=tuple(one.repo_tags),
+        repo_digests=tuple(one.repo_digests),
+        size=one.size,
+        uid=one.uid.value if one.HasField("uid") else None,
+        username=one.username,
+        pinned=one.pinned,
+    )
+
+
+_STATES = {
+    "CONTAINER_CREATED": runtime.ContainerState.CREATED,
+    "CONTAINER_RUNNING": runtime.ContainerState.RUNNING,
+    "CONTAINER_EXITED": runtime.ContainerState.EXITED,
+    "CONTAINER_UNKNOWN": runtime.ContainerState.UNKNOWN,
+}
+
+# Names as grpc-go prints them: clients see these texts in events and container statuses.
+_CODE_NAMES = {
+    "CANCELLED": "Canceled",
+    "UNKNOWN": "Unknown",
+    "INVALID_ARGUMENT": "InvalidArgument",
+    "DEADLINE_EXCEEDED": "DeadlineExceeded",
+    "NOT_FOUND": "NotFound",
+    "ALREADY_EXISTS": "AlreadyExists",
+    "PERMISSION_DENIED": "PermissionDenied",
+    "RESOURCE_EXHAUSTED": "ResourceExhausted",
+    "FAILED_PRECONDITION": "FailedPrecondition",
+    "ABORTED": "Aborted",
+    "OUT_OF_RANGE": "OutOfRange",
+    "UNIMPLEMENTED": "Unimplemented",
+    "INTERNAL": "Internal",
+    "UNAVAILABLE": "Unavailable",
+    "UNAUTHENTICATED": "Unauthenticated",
+}
