@@ -220,7 +220,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "volumeattachments": (
         NAME,
-        path("Attacher", "spec.attacher"),
+        Column("Attacher", lambda obj, now: dig(obj, ("spec", "attacher"), ""), format="name"),
         path("PV", "spec.source.persistentVolumeName"),
         path("Node", "spec.nodeName"),
         _boolean("Attached", "status.attached"),
@@ -318,7 +318,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         AGE,
     ),
     "storageversionmigrations": (
-        NAME,
+        Column("Name", lambda obj, now: obj["metadata"].get("name", "")),
         column(
             "Resource",
             lambda obj: ".".join(

@@ -35,7 +35,7 @@ def ready(pod: Object) -> str:
     count += sum(
         1
         for one in status.get("containerStatuses") or ()
-        if one.get("ready") and (one.get("state") or {}).get("running")
+        if one.get("ready") and (one.get("state") or {}).get("running") is not None
     )
     return f"{count}/{total}"
 
