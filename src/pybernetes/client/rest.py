@@ -81,6 +81,10 @@ class Client:
         """Objects of any kind as plain dicts."""
         return Resource(self, api_version, kind, dict)
 
+    def partial(self, api_version: str, kind: str) -> "Resource[meta.PartialObject]":
+        """The metadata of objects of any kind."""
+        return Resource(self, api_version, kind, meta.PartialObject)
+
     async def raw(
         self,
         method: str,

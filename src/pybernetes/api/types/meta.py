@@ -144,6 +144,10 @@ class Object(Struct):
     metadata: ObjectMeta = ObjectMeta()
 
 
+class PartialObject(Object):
+    """Of any kind, only what all kinds have."""
+
+
 def to_dict(value: Struct) -> dict[str, Any]:
     """The plain dict that a struct encodes to."""
     result: dict[str, Any] = msgspec.to_builtins(value)
