@@ -9,6 +9,7 @@ from typing import Any
 from pybernetes.api.columns import table
 from pybernetes.api.columns.core import EVENTS, MAX_SHOWN
 from pybernetes.api.columns.table import AGE, CREATED_AT, NAME, NONE, Column, Object, column, dig, path
+from pybernetes.apimachinery import timestamps
 
 
 def _role(obj: Object) -> str:
@@ -93,7 +94,7 @@ def _csr_condition(obj: Object) -> str:
 
 def _duration(obj: Object) -> str:
     seconds = dig(obj, ("spec", "expirationSeconds"))
-    return NONE if seconds is None else table.human_duration(seconds)
+    return NONE if seconds is None else timestamps.human_duration(seconds)
 
 
 def _condition(obj: Object, kind: str) -> Object:

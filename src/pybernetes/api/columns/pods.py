@@ -7,7 +7,7 @@ Upstream: pkg/printers/internalversion (printPod).
 import datetime
 from typing import Any
 
-from pybernetes.api.columns.table import AGE, NAME, NONE, Column, Object, column, dig, human_duration, path
+from pybernetes.api.columns.table import AGE, NAME, NONE, Column, Object, column, dig, path
 from pybernetes.apimachinery import timestamps
 
 NODE_LOST = "NodeLost"
@@ -120,7 +120,7 @@ def restarts(pod: Object, now: datetime.datetime) -> str:
     ends = [dig(one, ("lastState", "terminated", "finishedAt")) for one in counted]
     last = max((timestamps.parse(end) for end in ends if end), default=None)
     if total and last is not None:
-        return f"{total} ({human_duration((now - last).total_seconds())} ago)"
+        return f"{total} ({timestamps.human_duration((now - last).total_seconds())} ago)"
     return str(total)
 
 

@@ -67,38 +67,7 @@ def since(timestamp: str | None, now: datetime.datetime) -> str:
     """How long ago, as kubectl prints ages: `5s`, `2m10s`, `3d`."""
     if not timestamp:
         return UNKNOWN
-    return human_duration((now - timestamps.parse(timestamp)).total_seconds())
-
-
-def human_duration(seconds: float) -> str:
-    """A length of time in at most two units, as kubectl prints it."""
-    whole = int(seconds)
-    if whole < -1:
-        return "<invalid>"
-    if whole < 0:
-        return "0s"
-    if whole < 120:
-        return f"{whole}s"
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if minutes < 10:
-        return _two(minutes, "m", whole % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _two(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if hours < 192:
-        return _two(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    if days < 2920:
-        return _two(days // 365, "y", days % 365, "d")
-    return f"{days // 365}y"
-
-
-def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
-    return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
+    return timestamps.human_duration((now - timestamps.parse(timestamp)).total_seconds())
 
 
 def labels(pairs: Mapping[str, str] | None) -> str:

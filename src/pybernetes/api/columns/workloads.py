@@ -70,7 +70,7 @@ def _job_duration(job: Object, now: datetime.datetime) -> str:
     if start is None:
         return ""
     ended = timestamps.parse(end) if end else now
-    return table.human_duration((ended - timestamps.parse(start)).total_seconds())
+    return timestamps.human_duration((ended - timestamps.parse(start)).total_seconds())
 
 
 def _last_schedule(job: Object, now: datetime.datetime) -> str:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pybernetes.api import columns, kinds
-from pybernetes.api.columns import pods, table
+from pybernetes.api.columns import pods
 
 GOLDEN = yaml.load(
     (pathlib.Path(__file__).parents[3] / "golden" / "upstream" / "columns.yaml").read_bytes(), Loader=yaml.CSafeLoader
@@ -103,24 +103,3 @@ WAITING = {"waiting": {"reason": "PodInitializing"}}
 def test_pod_rows(pod: dict[str, Any], expected: tuple[str, str, str]) -> None:
     whole = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}, **pod}
     assert (pods.ready(whole), pods.reason(whole), pods.restarts(whole, NOW)) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0, "0s"),
-        (119, "119s"),
-        (120, "2m"),
-        (125, "2m5s"),
-        (601, "10m"),
-        (3600 * 3, "3h"),
-        (3600 * 3 + 60, "3h1m"),
-        (86400 * 2, "2d"),
-        (86400 * 2 + 3600, "2d1h"),
-        (86400 * 30, "30d"),
-        (86400 * 800, "2y70d"),
-        (-5, "<invalid>"),
-    ],
-)
-def test_human_duration(seconds: int, shown: str) -> None:
-    assert table.human_duration(seconds) == shown
