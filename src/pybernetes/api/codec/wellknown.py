@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.codec import failure
+from pybernetes.apimachinery import timestamps
 
 EPOCH = datetime.datetime(1970, 1, 1)
 
@@ -49,7 +50,7 @@ def int_or_string(fields: dict[str, Any]) -> int | str:
 
 
 def duration(fields: dict[str, Any]) -> str:
-    return format_duration(fields.get("", 0))
+    return timestamps.format_duration(fields.get("", 0))
 
 
 # By name of the message alone: no other message of the API is called so.
@@ -74,28 +75,3 @@ def embedded_json(raw: bytes) -> Any:
         raise failure.DecodeError(f"couldn't read the JSON inside: {error}") from None
     except RecursionError:
         raise failure.DecodeError("exceeded max depth") from None
-
-
-def format_duration(nanoseconds: int) -> str:
-    """As Go's time.Duration writes itself: 1h30m0s, 1.5s, 15ms."""
-    sign, left = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    if left < 1_000_000_000:
-        for unit, size in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)):
-            if left >= size:
-                return f"{sign}{_decimal(left, size)}{unit}"
-        return "0s"
-    seconds, rest = divmod(left, 1_000_000_000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{_decimal(seconds * 1_000_000_000 + rest, 1_000_000_000)}s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    return f"{sign}{hours}h{text}" if hours else sign + text
-
-
-def _decimal(amount: int, unit: int) -> str:
-    whole, rest = divmod(amount, unit)
-    if not rest:
-        return str(whole)
-    width = len(str(unit)) - 1
-    return f"{whole}.{rest:0{width}d}".rstrip("0")

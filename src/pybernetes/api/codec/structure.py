@@ -1,0 +1,439 @@
+"""Hold an object to the Go types of its kind, in place: what a Go server's decoder does to JSON.
+
+Unknown fields go and are reported, values of the wrong type fail with Go's own text, nulls and what Go leaves out when
+zero disappear, quantities and times take their canonical form. `complete` is the other half, Go's encoder: it adds
+what Go always writes (`status: {}`, `resources: {}`, zero counters).
+Hot: a 3.7 KB pod with nothing wrong in 60 us (tests/bench). A plan for a type is made when it is first met.
+Path: 6 decode, 9 store. Upstream: sigs.k8s.io/json, types.go. Pure.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from pybernetes.api.codec import convert, failure, table, wellknown
+from pybernetes.apimachinery import goformat
+
+MAX_STRICT_ERRORS = 100
+
+# What a plan does with a value of the expected class.
+PLAIN, INTEGER, MESSAGE, STRING_MAP, MAP, LIST, CONVERT = range(7)
+_RANGES = {"i": (-(1 << 31), (1 << 31) - 1), "l": (-(1 << 63), (1 << 63) - 1), "u": (0, (1 << 32) - 1)}
+_CLASSES: dict[str, type] = {"s": str, "t": bool, "i": int, "l": int, "u": int}
+_ANYTHING = object
+
+
+class Entry:
+    """What is done with one field; `path` is its name with those of the Go structs it is embedded by."""
+
+    __slots__ = ("argument", "drop", "element", "expected", "go_type", "name", "operation", "path", "zero")
+
+    def __init__(self, name: str, path: str, go_type: str, drop: bool) -> None:
+        self.name = name
+        self.path = path
+        self.go_type = go_type
+        self.drop = drop
+        self.operation = PLAIN
+        self.expected: type = str
+        self.argument: Any = None
+        self.element: Entry | None = None
+        # What null stands for where an element cannot be left out.
+        self.zero: Callable[[], Any] = str
+
+
+class Plan:
+    """The fields of one Go struct, embedded ones included."""
+
+    __slots__ = ("fields", "go_name")
+
+    def __init__(self, go_name: str) -> None:
+        self.go_name = go_name
+        # Tuples beside the entries: unpacking one is the fastest way to five values.
+        self.fields: dict[str, tuple[type, int, bool, Any, Entry]] = {}
+
+
+class _Walk:
+    """Where a walk is (fields as entries, list indexes as numbers, map keys as 1-tuples) and what it met."""
+
+    __slots__ = ("mismatch", "trail", "unknown")
+
+    def __init__(self) -> None:
+        self.trail: list[Any] = []
+        self.unknown: list[str] = []
+        self.mismatch: str = ""
+
+    def path(self, name: str) -> str:
+        """As strict errors name a place: spec.containers[0].name."""
+        text = ""
+        for step in (*self.trail, (name,)):
+            if type(step) is int:
+                text += f"[{step}]"
+            else:
+                text += ("." if text else "") + (step.name if type(step) is Entry else step[0])
+        return text
+
+    def wrong(self, plan: Plan, entry: Entry, value: Any, go_type: str, literal: bool = False) -> None:
+        """Note a value that Go cannot put into the type; only the first is told."""
+        if self.mismatch:
+            return
+        names = [step.path for step in self.trail if type(step) is Entry and step is not entry]
+        what = _json_kind(value)
+        if literal and what == "number":
+            what = f"number {goformat.to_json(value)}"
+        field = ".".join([*names, entry.path])
+        self.mismatch = f"json: cannot unmarshal {what} into Go struct field {plan.go_name}.{field} of type {go_type}"
+
+
+def conform(obj: dict[str, Any], api_version: str, kind: str) -> list[str]:
+    """Make `obj` what Go would have decoded; the result names the unknown fields that were dropped, as strict
+    errors. DecodeError for what Go cannot decode, NotRegistered for a kind that is not built in."""
+    name = table.find(api_version, kind)
+    if name is None:
+        raise failure.NotRegistered(api_version, kind)
+    return _run(_plan(name), obj)
+
+
+def conform_metadata(metadata: dict[str, Any]) -> list[str]:
+    """The same for the metadata of a custom resource; paths start with `metadata`."""
+    root = Plan("")
+    root.fields["metadata"] = _plan(table.Name(table.META_PACKAGE, "PartialObjectMetadata")).fields["metadata"]
+    return _run(root, {"metadata": metadata})
+
+
+def knows(api_version: str, kind: str) -> bool:
+    """Whether the kind is one of the built-in ones."""
+    return table.find(api_version, kind) is not None
+
+
+def _run(plan: Plan, obj: dict[str, Any]) -> list[str]:
+    walk = _Walk()
+    try:
+        _message(plan, obj, walk)
+    except RecursionError:
+        raise failure.DecodeError("exceeded max depth") from None
+    if walk.mismatch:
+        raise failure.DecodeError(walk.mismatch)
+    return walk.unknown
+
+
+def _message(plan: Plan, obj: dict[str, Any], walk: _Walk) -> None:
+    fields = plan.fields
+    dropped = None
+    for name, value in obj.items():
+        try:
+            expected, operation, drop, argument, entry = fields[name]
+        except KeyError:
+            dropped = [*(dropped or ()), name]
+            if len(walk.unknown) < MAX_STRICT_ERRORS:
+                walk.unknown.append(f"unknown field {goformat.quote(walk.path(name))}")
+            continue
+        if value.__class__ is not expected:
+            if value is None:
+                dropped = [*(dropped or ()), name]
+                continue
+            if expected is not _ANYTHING:
+                walk.wrong(plan, entry, value, entry.go_type, literal=operation == INTEGER)
+                continue
+        if drop and not value:
+            dropped = [*(dropped or ()), name]
+        elif operation == PLAIN:
+            pass
+        elif operation == MESSAGE:
+            walk.trail.append(entry)
+            _message(argument if argument.__class__ is Plan else _bind(fields, name, entry), value, walk)
+            walk.trail.pop()
+        elif operation == STRING_MAP:
+            for item in value.values():
+                if item.__class__ is not str:
+                    _map(plan, entry, value, walk)
+                    break
+        elif operation == INTEGER:
+            if not argument[0] <= value <= argument[1]:
+                walk.wrong(plan, entry, value, entry.go_type, literal=True)
+        elif operation == CONVERT:
+            new = _convert(plan, entry, value, walk)
+            if new is None:
+                dropped = [*(dropped or ()), name]
+            elif new is not value:
+                obj[name] = new
+        elif operation == MAP:
+            _map(plan, entry, value, walk)
+        else:
+            _list(plan, entry, value, walk)
+    if dropped:
+        for name in dropped:
+            del obj[name]
+
+
+def _bind(fields: dict[str, tuple[type, int, bool, Any, Entry]], name: str, entry: Entry) -> Plan:
+    """Put the plan of a message where its name stood: only now, because types may contain themselves."""
+    plan = entry.argument = _plan(entry.argument)
+    expected, operation, drop, _, _ = fields[name]
+    fields[name] = (expected, operation, drop, plan, entry)
+    return plan
+
+
+def _element_plan(element: Entry) -> Plan:
+    if element.argument.__class__ is not Plan:
+        element.argument = _plan(element.argument)
+    plan: Plan = element.argument
+    return plan
+
+
+def _list(plan: Plan, entry: Entry, value: list[Any], walk: _Walk) -> None:
+    element = entry.element
+    assert element is not None
+    trail = walk.trail
+    if element.operation == PLAIN and element.expected is str:
+        for item in value:
+            if item.__class__ is not str:
+                break
+        else:
+            return
+    trail.append(entry)
+    trail.append(0)
+    for index, item in enumerate(value):
+        if element.operation == MESSAGE and item.__class__ is dict:
+            trail[-1] = index
+            _message(_element_plan(element), item, walk)
+        else:
+            trail[-1] = index
+            value[index] = _value(plan, entry, element, item, walk)
+    del trail[-2:]
+
+
+def _map(plan: Plan, entry: Entry, value: dict[str, Any], walk: _Walk) -> None:
+    element = entry.element
+    assert element is not None
+    walk.trail.append(entry)
+    walk.trail.append(("",))
+    for key, item in value.items():
+        walk.trail[-1] = (key,)
+        new = _value(plan, entry, element, item, walk)
+        if new is not item:
+            value[key] = new
+    del walk.trail[-2:]
+
+
+def _value(plan: Plan, entry: Entry, element: Entry, item: Any, walk: _Walk) -> Any:
+    """One element of a list or a map: unlike a field it stays where it is, so null becomes the type's zero."""
+    if item is None:
+        return element.zero()
+    if element.operation == CONVERT:
+        return _convert(plan, entry, item, walk, element)
+    if item.__class__ is not element.expected and element.expected is not _ANYTHING:
+        walk.wrong(plan, entry, item, element.go_type, literal=element.operation == INTEGER)
+    elif element.operation == MESSAGE:
+        _message(_element_plan(element), item, walk)
+    elif element.operation == LIST:
+        _list(plan, element, item, walk)
+    elif element.operation == INTEGER and not element.argument[0] <= item <= element.argument[1]:
+        walk.wrong(plan, entry, item, element.go_type, literal=True)
+    return item
+
+
+def _convert(plan: Plan, entry: Entry, value: Any, walk: _Walk, element: Entry | None = None) -> Any:
+    """The value in its type's own form; None to leave it out."""
+    converter = (element or entry).argument
+    if value is None:
+        return None
+    if isinstance(converter, table.Name):
+        return _schema_union(plan, entry, converter, value, walk)
+    try:
+        return converter(value)
+    except convert.WrongType as wrong:
+        walk.wrong(plan, entry, wrong.value, wrong.go_type, literal=wrong.literal)
+        return value
+
+
+def _schema_union(plan: Plan, entry: Entry, union: table.Name, value: Any, walk: _Walk) -> Any:
+    """JSONSchemaPropsOrArray, OrBool, OrStringArray: a schema, or something simpler."""
+    schema = _plan(table.Name(union.package, "JSONSchemaProps"))
+    walk.trail.append(entry)
+    if value.__class__ is dict:
+        _message(schema, value, walk)
+    elif value.__class__ is list and union.message == "JSONSchemaPropsOrArray":
+        for item in value:
+            _message(schema, item, walk)
+    elif union.message == "JSONSchemaPropsOrBool" and value.__class__ is not bool:
+        raise failure.DecodeError("boolean or JSON schema expected")
+    walk.trail.pop()
+    return value
+
+
+def _json_kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else "number"
+
+
+# --- plans
+
+
+@functools.cache
+def _plan(name: table.Name) -> Plan:
+    plan = Plan(name.message)
+    message = table.message(name)
+    if message.typed:
+        for field in ("apiVersion", "kind"):
+            _add(plan, _entry_of(Entry(field, f"TypeMeta.{field}", "string", True)))
+    _add_fields(plan, message, "")
+    return plan
+
+
+def _add_fields(plan: Plan, message: table.Message, path: str) -> None:
+    for field in message.fields:
+        if field.inline and field.message is not None:
+            _add_fields(plan, table.message(field.message), f"{path}{field.message.message}.")
+            continue
+        omit_empty = (field.repeated or field.mapped) and not field.always_present
+        drop = omit_empty or field.drop_zero
+        entry = Entry(field.json_name, path + field.json_name, field.go_type, drop)
+        if field.repeated or field.mapped:
+            entry.expected = list if field.repeated else dict
+            entry.element = _entry_of(Entry(field.json_name, entry.path, field.element_go_type, False), field)
+            entry.operation = LIST if field.repeated else MAP
+            if field.mapped and field.scalar == "s":
+                entry.operation = STRING_MAP
+            _add(plan, entry)
+        else:
+            _add(plan, _entry_of(entry, field))
+
+
+def _add(plan: Plan, entry: Entry) -> None:
+    plan.fields[entry.name] = (entry.expected, entry.operation, entry.drop, entry.argument, entry)
+
+
+def _entry_of(entry: Entry, field: table.Field | None = None) -> Entry:
+    """Fill in what is done with one value of the field, itself or an element of it."""
+    if field is None or field.message is None:
+        scalar = "s" if field is None else field.scalar
+        if scalar in _CLASSES:
+            entry.expected = _CLASSES[scalar]
+            entry.zero = entry.expected
+            if scalar in _RANGES:
+                entry.operation, entry.argument = INTEGER, _RANGES[scalar]
+        else:
+            entry.operation, entry.expected = CONVERT, _ANYTHING
+            entry.argument = convert.base64_bytes if scalar == "b" else convert.double
+            entry.zero = str if scalar == "b" else int
+        return entry
+    name = field.message
+    if name.message in wellknown.RAW:
+        entry.expected, entry.zero = _ANYTHING, _nothing
+        # An absent RawExtension that Go always writes is written as null, and null is not kept here.
+        entry.drop = False
+    elif name.message in wellknown.SCHEMA_UNIONS:
+        entry.operation, entry.expected, entry.argument = CONVERT, _ANYTHING, name
+    elif name.message in wellknown.LISTS:
+        entry.operation, entry.expected, entry.zero = LIST, list, list
+        entry.go_type = name.go_type
+        entry.element = Entry(entry.name, entry.path, "string", False)
+    elif name.message in convert.CONVERTERS:
+        entry.operation, entry.expected, entry.drop = CONVERT, _ANYTHING, False
+        entry.argument, entry.zero = convert.CONVERTERS[name.message]
+    else:
+        entry.operation, entry.expected, entry.argument, entry.zero = MESSAGE, dict, name, dict
+        entry.drop = False
+    return entry
+
+
+def _nothing() -> None:
+    return None
+
+
+def _always_written(field: table.Field) -> bool:
+    return field.always_present and not field.repeated and not field.mapped
+
+
+def _zero_of(field: table.Field) -> Any:
+    """What Go writes for a field that was never set; a Name for a struct, None for nothing worth writing."""
+    if field.message is None:
+        return {"s": "", "t": False, "b": None}.get(field.scalar, 0)
+    if field.message.message in convert.CONVERTERS:
+        return {"Quantity": "0", "IntOrString": 0, "Duration": "0s"}.get(field.message.message)
+    return field.message if _is_struct(field.message) else None
+
+
+def _is_struct(name: table.Name) -> bool:
+    """Whether JSON shows the message as an object of its fields."""
+    special = (wellknown.RAW, wellknown.LISTS, wellknown.SCHEMA_UNIONS, convert.CONVERTERS)
+    return not any(name.message in names for names in special)
+
+
+# --- completion
+
+
+def complete(obj: dict[str, Any], api_version: str, kind: str) -> None:
+    """Add, in place, what Go writes although nobody set it. Lists and maps that Go would write as null stay away."""
+    name = table.find(api_version, kind)
+    if name is None:
+        raise failure.NotRegistered(api_version, kind)
+    _complete(name, obj)
+
+
+def _complete(name: table.Name, obj: dict[str, Any]) -> None:
+    plan = _completion(name)
+    for field, zero in plan.required:
+        if field not in obj:
+            obj[field] = {} if zero.__class__ is table.Name else zero
+    for field, inner, shape in plan.descend:
+        value = obj.get(field)
+        if value is None:
+            continue
+        if shape == MESSAGE:
+            _complete(inner, value)
+        else:
+            for item in value if shape == LIST else value.values():
+                if item.__class__ is dict:
+                    _complete(inner, item)
+
+
+class _Completion:
+    __slots__ = ("descend", "required")
+
+    def __init__(self) -> None:
+        self.required: list[tuple[str, Any]] = []
+        self.descend: list[tuple[str, table.Name, int]] = []
+
+
+@functools.cache
+def _completion(name: table.Name) -> _Completion:
+    completion = _Completion()
+    _collect(completion, name)
+    return completion
+
+
+def _collect(completion: _Completion, name: table.Name) -> None:
+    for field in table.message(name).fields:
+        if field.inline and field.message is not None:
+            _collect(completion, field.message)
+            continue
+        zero = _zero_of(field) if _always_written(field) else None
+        if zero is not None:
+            completion.required.append((field.json_name, zero))
+        if field.message is not None and _reaches_required(field.message):
+            shape = LIST if field.repeated else MAP if field.mapped else MESSAGE
+            completion.descend.append((field.json_name, field.message, shape))
+
+
+@functools.cache
+def _reaches_required(name: table.Name) -> bool:
+    """Whether anything at or below a message is always written."""
+    seen: set[table.Name] = set()
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current in seen or not _is_struct(current):
+            continue
+        seen.add(current)
+        for field in table.message(current).fields:
+            if _always_written(field) and _zero_of(field) is not None:
+                return True
+            if field.message is not None:
+                waiting.append(field.message)
+    return False
