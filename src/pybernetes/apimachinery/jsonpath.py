@@ -159,6 +159,16 @@ def _field(name: str) -> Step:
     return step
 
 
+def _path_step(text: str) -> Step:
+    """A quoted member: dots in it part names unless escaped."""
+    path = _Parser(f".{text}").path()
+
+    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
+        yield from path.find(value, allow_missing=allow_missing)
+
+    return step
+
+
 def _union(steps: list[Step]) -> Step:
     def step(value: Any, allow_missing: bool) -> Iterator[Any]:
         for each in steps:
@@ -350,7 +360,7 @@ class _Parser:
         if quoted:
             self.position = quoted.end()
             self._blanks()
-            return _field(_unquote(quoted[0]))
+            return _path_step(quoted[0][1:-1])
         end = self.position
         while end < len(self._text) and self._text[end] not in ",]":
             end += 1
