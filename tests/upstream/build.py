@@ -1,10 +1,11 @@
 """Builds upstream's programs, which serve tests and benchmarks as the oracle.
 
-This folder is a Go module of ours that requires `k8s.io/kubernetes` and its staging modules; nothing of them is
-committed. The programs go to `~/.cache/pybernetes/upstream/VERSION/bin`; what is there already is not built again.
-Cold, on two cores: kube-apiserver about four minutes, kube-controller-manager about 80 s, the rest seconds.
+This folder is a Go module of ours that requires `k8s.io/kubernetes` and its staging modules, `etcd/` one that requires
+etcd's server; nothing of them is committed. The programs go to `~/.cache/pybernetes/upstream/VERSION/bin`; what is
+there already is not built again. Cold, on two idle cores: kube-apiserver about four minutes, kube-controller-manager
+and etcd about one each, the rest seconds.
 
-    python tests/upstream/build.py                  # all four
+    python tests/upstream/build.py                  # all of them
     python tests/upstream/build.py kube-apiserver   # one
 """
 
@@ -18,7 +19,13 @@ import sys
 import time
 
 VERSION = "v1.37.2"
-PROGRAMS = ("kube-apiserver", "kubectl", "kube-scheduler", "kube-controller-manager")
+PROGRAMS = {
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+}
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 MODULE = pathlib.Path(__file__).resolve().parent
 
@@ -64,7 +71,8 @@ def build(name: str) -> pathlib.Path:
     print(f"{name}: building", flush=True)
     started = time.monotonic()
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-    done = subprocess.run([*command, f"k8s.io/kubernetes/cmd/{name}"], cwd=MODULE, env=environment, check=False)
+    folder = MODULE / "etcd" if name == "etcd" else MODULE
+    done = subprocess.run([*command, PROGRAMS[name]], cwd=folder, env=environment, check=False)
     if done.returncode != 0:
         raise BuildError(f"go build of {name} ended with {done.returncode}")
     unfinished.replace(target)

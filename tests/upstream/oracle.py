@@ -1,7 +1,8 @@
 """Runs upstream's API server (and on request its controllers and scheduler) on loopback, to ask how Kubernetes behaves.
 
-Everything lives in a temporary folder: certificates, etcd's data, logs. etcd is Debian's 3.4 (package etcd-server,
-installed when missing and allowed); the programs come from `build.py`.
+Everything lives in a temporary folder: certificates, etcd's data, logs. The programs come from `build.py`. Without a
+built etcd, Debian's 3.4 serves (package etcd-server, installed when missing and allowed): that one lacks progress
+requests, so the API server refuses watches that ask for initial events.
 
     with oracle.Oracle(controllers=True) as upstream:
         upstream.url, upstream.ca, upstream.token, upstream.kubeconfig, upstream.pids
@@ -62,7 +63,10 @@ def free_port() -> int:
 
 
 def etcd_program() -> str:
-    """The path of etcd, installed from Debian if that is possible."""
+    """The path of etcd: the one built here, else Debian's, installed if that is possible."""
+    built = build.cache_folder() / "etcd"
+    if built.exists():
+        return str(built)
     path = shutil.which("etcd")
     if path is None and os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -148,6 +152,7 @@ class Oracle:
         self.kubeconfig = self.folder / "admin.kubeconfig"
         self.ready_seconds = 0.0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._etcd = ""
 
     def __enter__(self) -> Oracle:
         try:
@@ -172,9 +177,8 @@ class Oracle:
         etcd = etcd_program()
         self._prepare()
         started = time.monotonic()
-        endpoint = self._start_etcd(etcd)
-        self._spawn("kube-apiserver", [str(build.program("kube-apiserver")), *self._server_arguments(endpoint)])
-        self._wait_ready()
+        self._etcd = self._start_etcd(etcd)
+        self._start_server()
         self.ready_seconds = time.monotonic() - started
         for wanted, name, arguments in (
             (self.controllers, "kube-controller-manager", self._manager_arguments()),
@@ -186,17 +190,20 @@ class Oracle:
     def stop(self) -> None:
         """Stops clients first and etcd last: without etcd the API server takes a minute to end."""
         for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
-            process = self._processes.pop(name, None)
-            if process is None:
-                continue
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self._end(name)
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def forget_history(self) -> None:
+        """Compacts etcd up to now and restarts the API server: old resource versions are gone from both."""
+        listed = self.request("GET", "/api/v1/namespaces?limit=1")[2]
+        revision = json.loads(listed)["metadata"]["resourceVersion"]
+        body = json.dumps({"revision": revision}).encode()
+        request = urllib.request.Request(f"{self._etcd}/v3/kv/compaction", data=body, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+        self._end("kube-apiserver")
+        self._start_server()
 
     def check(self) -> None:
         """Raises if a program has ended by itself."""
@@ -216,6 +223,21 @@ class Oracle:
             command = ["taskset", "-c", str(self.cpu), *command]
         with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _start_server(self) -> None:
+        self._spawn("kube-apiserver", [str(build.program("kube-apiserver")), *self._server_arguments(self._etcd)])
+        self._wait_ready()
+
+    def _end(self, name: str) -> None:
+        process = self._processes.pop(name, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def _prepare(self) -> None:
         pairs = Certificates(self.folder)

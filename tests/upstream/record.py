@@ -181,7 +181,7 @@ def record_defaults(server: cases.Server, names: list[str]) -> None:
         item = cases.load(path)
         server.remove(item)
         try:
-            created = server.create(item)
+            created = server.create(item, status=False)
         except LookupError as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
@@ -258,6 +258,7 @@ def main(arguments: list[str]) -> int:
         record(cases.Server.from_kubeconfig(options.kubeconfig), options.parts)
         return 0
     with oracle.Oracle() as upstream:
+        upstream.forget_history()
         record(cases.Server(upstream.url, upstream.ca, upstream.token), options.parts)
     return 0
 
