@@ -1,0 +1,53 @@
+"""What a controller is built from: shared caches, a client with its own identity, an event recorder, the clock.
+
+Upstream: cmd/kube-controller-manager/app (ControllerContext, ControllerDescriptor).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
+from pybernetes.client import events, informer, rest
+
+
+class Runnable(Protocol):
+    """A controller: built, then run until cancelled."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line may set; names and defaults are upstream's flags."""
+
+    concurrent_replicaset_syncs: int = 5
+    concurrent_rc_syncs: int = 5
+    concurrent_deployment_syncs: int = 5
+    concurrent_namespace_syncs: int = 10
+    concurrent_endpoint_syncs: int = 5
+    concurrent_service_endpoint_syncs: int = 5
+    concurrent_serviceaccount_token_syncs: int = 5
+    concurrent_gc_syncs: int = 20
+    node_monitor_period: float = 5.0
+    node_monitor_grace_period: float = 50.0
+    node_startup_grace_period: float = 60.0
+    root_ca: str = ""
+    """The CA certificate (PEM) that clients of this cluster's API server must trust."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ControllerContext:
+    """Handed to every controller's constructor. `client_for(name)` acts as that service account of kube-system."""
+
+    client_for: Callable[[str], rest.Client]
+    informers: informer.InformerFactory
+    clock: clocks.Clock
+    group: tasks.TaskGroup
+    settings: Settings
+
+    def recorder(self, component: str, client: rest.Client) -> events.EventRecorder:
+        """Records events as that component."""
+        return events.EventRecorder(client, component, self.clock, self.group)

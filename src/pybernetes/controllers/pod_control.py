@@ -1,0 +1,175 @@
+"""Create and delete Pods for a controller: the seam between its decisions and the API.
+
+Path: 12 controller makes Pods.
+Upstream: pkg/controller/controller_utils.go (RealPodControl, GetPodFromTemplate, ActivePodsWithRanks).
+"""
+
+import datetime
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from pybernetes.api.types import core, meta
+from pybernetes.apimachinery import errors, timestamps
+from pybernetes.client import events, rest
+
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+class PodControl(Protocol):
+    """What controllers may do with Pods."""
+
+    async def create_pods(
+        self, namespace: str, template: core.PodTemplateSpec, owner: meta.Object, reference: meta.OwnerReference
+    ) -> core.Pod:
+        """Make one Pod from the template, owned by `reference`. Raises Status errors."""
+
+    async def delete_pod(self, namespace: str, name: str, owner: meta.Object) -> None:
+        """Delete one Pod. Raises Status errors."""
+
+
+def validate_controller_ref(reference: meta.OwnerReference) -> None:
+    """Refuse a reference that would not make its owner the controller. Raises ValueError."""
+    for field in ("apiVersion", "kind"):
+        if not getattr(reference, field):
+            raise ValueError(f"controllerRef has empty {'APIVersion' if field == 'apiVersion' else 'Kind'}")
+    if not reference.controller:
+        raise ValueError("controllerRef.Controller is not set to true")
+    if not reference.blockOwnerDeletion:
+        raise ValueError("controllerRef.BlockOwnerDeletion is not set")
+
+
+def get_pod_from_template(
+    template: core.PodTemplateSpec, owner: meta.Object, reference: meta.OwnerReference
+) -> dict[str, Any]:
+    """The Pod to post: labels, annotations, finalizers and spec of the template, a generated name, no node."""
+    metadata: dict[str, Any] = {
+        "generateName": f"{owner.metadata.name}-",
+        "labels": dict(template.metadata.labels),
+        "ownerReferences": [meta.to_dict(reference)],
+    }
+    if template.metadata.annotations:
+        metadata["annotations"] = dict(template.metadata.annotations)
+    if template.metadata.finalizers:
+        metadata["finalizers"] = list(template.metadata.finalizers)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": meta.to_dict(template.spec)}
+
+
+class RealPodControl:
+    """Pods through the API, with an event on the owner for each outcome."""
+
+    def __init__(self, client: rest.Client, recorder: events.EventRecorder) -> None:
+        self._pods = client.resource(core.Pod)
+        self._recorder = recorder
+
+    async def create_pods(
+        self, namespace: str, template: core.PodTemplateSpec, owner: meta.Object, reference: meta.OwnerReference
+    ) -> core.Pod:
+        """Post one Pod."""
+        validate_controller_ref(reference)
+        pod = get_pod_from_template(template, owner, reference)
+        try:
+            created = await self._pods.create(pod, namespace)
+        except errors.StatusError as error:
+            if not namespace_terminating(error):
+                self._recorder.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
+            raise
+        self._recorder.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {created.metadata.name}")
+        return created
+
+    async def delete_pod(self, namespace: str, name: str, owner: meta.Object) -> None:
+        """Delete one Pod; one that is gone already raises errors.NotFound."""
+        try:
+            await self._pods.delete(name, namespace)
+        except errors.NotFound:
+            raise
+        except errors.StatusError as error:
+            self._recorder.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
+            raise
+        self._recorder.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+
+
+def namespace_terminating(error: errors.StatusError) -> bool:
+    """Whether a creation failed only because its namespace is going away."""
+    causes = (error.details or {}).get("causes") or ()
+    return any(cause.get("reason") == NAMESPACE_TERMINATING for cause in causes)
+
+
+def is_active(pod: core.Pod) -> bool:
+    """Neither finished nor being deleted."""
+    return pod.status.phase not in ("Succeeded", "Failed") and pod.metadata.deletionTimestamp is None
+
+
+def filter_active_pods(pods: Iterable[core.Pod]) -> list[core.Pod]:
+    """Those that count."""
+    return [pod for pod in pods if is_active(pod)]
+
+
+def pod_condition(pod: core.Pod, kind: str) -> core.PodCondition | None:
+    """The Pod's condition of that type."""
+    return next((one for one in pod.status.conditions if one.type == kind), None)
+
+
+def is_ready(pod: core.Pod) -> bool:
+    """Whether the Pod's condition Ready is true."""
+    condition = pod_condition(pod, "Ready")
+    return condition is not None and condition.status == "True"
+
+
+def ready_since(pod: core.Pod) -> datetime.datetime | None:
+    """When the Pod became ready (None when it is not)."""
+    condition = pod_condition(pod, "Ready")
+    if condition is None or condition.status != "True" or not condition.lastTransitionTime:
+        return None
+    return timestamps.parse(condition.lastTransitionTime)
+
+
+def available_in(pod: core.Pod, min_ready_seconds: int, now: datetime.datetime) -> float | None:
+    """Seconds until the Pod counts as available: 0 when it does, None while it is not ready."""
+    if not is_ready(pod):
+        return None
+    since = ready_since(pod)
+    if min_ready_seconds == 0:
+        return 0.0
+    if since is None:
+        return None
+    return max(0.0, min_ready_seconds - (now - since).total_seconds())
+
+
+_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
+
+
+def order_for_deletion(pods: Sequence[core.Pod], siblings: dict[str, int], now: datetime.datetime) -> list[core.Pod]:
+    """Pods in the order in which to delete them; `siblings` counts related active Pods by node name.
+
+    Unassigned first, then Pending before Unknown before Running, not ready before ready, lower deletion cost, more
+    siblings on its node, ready for a shorter time, more restarts, newer. Times are compared on a log2 scale.
+    """
+    return sorted(pods, key=lambda pod: _deletion_key(pod, siblings, now))
+
+
+def _deletion_key(pod: core.Pod, siblings: dict[str, int], now: datetime.datetime) -> tuple[float, ...]:
+    since = ready_since(pod)
+    restarts = max((one.restartCount for one in pod.status.containerStatuses), default=0)
+    created = timestamps.parse(pod.metadata.creationTimestamp) if pod.metadata.creationTimestamp else now
+    return (
+        bool(pod.spec.nodeName),
+        _PHASES.get(pod.status.phase, 0),
+        is_ready(pod),
+        _deletion_cost(pod),
+        -siblings.get(pod.spec.nodeName, 0),
+        _logarithmic(now, since) if since is not None else -1.0,
+        -restarts,
+        _logarithmic(now, created),
+    )
+
+
+def _deletion_cost(pod: core.Pod) -> int:
+    text = pod.metadata.annotations.get(DELETION_COST, "0")
+    return int(text) if text.lstrip("-").isdigit() else 0
+
+
+def _logarithmic(now: datetime.datetime, then: datetime.datetime) -> float:
+    nanoseconds = (now - then).total_seconds() * 1e9
+    return math.floor(math.log2(nanoseconds)) if nanoseconds > 1 else 0.0

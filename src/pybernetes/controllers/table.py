@@ -1,0 +1,52 @@
+"""Which controllers there are: name -> constructor, upstream's map.
+
+A constructor takes the context, says which kinds it watches, and gives something that runs. Names are upstream's, the
+old short ones are aliases.
+Upstream: cmd/kube-controller-manager/app (NewControllerDescriptors, once NewControllerInitializers).
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from pybernetes.controllers import replicaset, root_ca_publisher, service_account
+from pybernetes.controllers.context import ControllerContext, Runnable
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ControllerDescriptor:
+    """One row: how to build the controller, what else it is called, whether `*` includes it."""
+
+    constructor: Callable[[ControllerContext], Runnable]
+    alias: str = ""
+    on_by_default: bool = True
+
+
+CONTROLLERS: dict[str, ControllerDescriptor] = {
+    "serviceaccount-controller": ControllerDescriptor(service_account.ServiceAccountsController, "serviceaccount"),
+    "root-ca-certificate-publisher-controller": ControllerDescriptor(
+        root_ca_publisher.RootCACertPublisher, "root-ca-cert-publisher"
+    ),
+    "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
+    "replicationcontroller-controller": ControllerDescriptor(
+        replicaset.replication_controller, "replicationcontroller"
+    ),
+}
+
+
+class UnknownController(ValueError):
+    """`--controllers` names one that does not exist."""
+
+
+def enabled(selection: tuple[str, ...] = ("*",)) -> dict[str, ControllerDescriptor]:
+    """The rows that `--controllers` selects: `*` the usual ones, `name` on, `-name` off. Raises UnknownController."""
+    names = {row.alias: name for name, row in CONTROLLERS.items() if row.alias} | {name: name for name in CONTROLLERS}
+    wanted: dict[str, bool] = {}
+    for item in selection:
+        if item == "*":
+            continue
+        name = names.get(item.removeprefix("-"))
+        if name is None:
+            raise UnknownController(f'"{item.removeprefix("-")}" is not in the list of known controllers')
+        wanted[name] = not item.startswith("-")
+    everything = "*" in selection
+    return {name: row for name, row in CONTROLLERS.items() if wanted.get(name, everything and row.on_by_default)}
