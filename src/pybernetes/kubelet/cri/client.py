@@ -55,18 +55,9 @@ class CriClient:
             raise self._error(failure) from None
 
     def _error(self, failure: Any) -> runtime.CriError:
-        code, details = failure.code(), failure.details() or ""
-        codes = self._grpc.StatusCode
-        text = f"rpc error: code = {_CODE_NAMES.get(code.name, 'Unknown')} desc = {details}"
-        if code is codes.NOT_FOUND:
-            return runtime.NotFoundError(text)
-        if code is codes.UNIMPLEMENTED:
-            return runtime.UnimplementedError(text)
-        if code is codes.UNAVAILABLE:
-            return runtime.UnavailableError(text)
-        if code is codes.DEADLINE_EXCEEDED:
-            return runtime.ExecTimeoutError(text)
-        return runtime.CriError(text)
+        name = failure.code().name
+        kind = _ERRORS.get(name, runtime.CriError)
+        return kind(failure.details() or "", _CODE_NAMES.get(name, "Unknown"))
 
     # -- runtime -----------------------------------------------------------------------------------------------------
 
@@ -370,6 +361,13 @@ _STATES = {
     "CONTAINER_RUNNING": runtime.ContainerState.RUNNING,
     "CONTAINER_EXITED": runtime.ContainerState.EXITED,
     "CONTAINER_UNKNOWN": runtime.ContainerState.UNKNOWN,
+}
+
+_ERRORS = {
+    "NOT_FOUND": runtime.NotFoundError,
+    "UNIMPLEMENTED": runtime.UnimplementedError,
+    "UNAVAILABLE": runtime.UnavailableError,
+    "DEADLINE_EXCEEDED": runtime.ExecTimeoutError,
 }
 
 # Names as grpc-go prints them: clients see these texts in events and container statuses.

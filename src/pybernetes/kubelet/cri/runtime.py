@@ -23,7 +23,18 @@ LABEL_CONTAINER_NAME = "io.kubernetes.container.name"
 
 
 class CriError(Exception):
-    """The runtime refused or failed a call; the text is the runtime's own."""
+    """The runtime refused or failed a call.
+
+    `message` is the runtime's own text, `str` of the error the text with gRPC's code, as clients see it in events.
+    """
+
+    def __init__(self, message: str, code: str = "Unknown") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"rpc error: code = {self.code} desc = {self.message}"
 
 
 class NotFoundError(CriError):
