@@ -47,6 +47,8 @@ GENERATED = (
     (re.compile(r"\b202[0-9]-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z"), "<time>"),
     (re.compile(r"(resource version: )[0-9]+( \()[0-9]+\)"), r"\g<1><version>\g<2><version>)"),
     (re.compile(r"(current: )[0-9]+"), r"\g<1><version>"),
+    (re.compile(r'(resourceVersion\\*":\\*")[0-9]+'), r"\g<1><version>"),
+    (re.compile(r"\b(kube-api-access-)[bcdfghjklmnpqrstvwxz2-9]{5}\b"), r"\g<1><random>"),
     (re.compile(r"(ResourceVersion in record \()[0-9]+\)"), r"\g<1><version>)"),
 )
 REPEATED = re.compile(r"\$\{([^}]+)\*([0-9]+)\}")
@@ -183,7 +185,20 @@ def strip(item: dict[str, Any]) -> dict[str, Any]:
             metadata.pop(name, None)
     if item.get("kind") == "Service":
         _strip_service(item["spec"])
+    if item.get("kind") == "Table":
+        for row in item.get("rows") or []:
+            row["cells"] = [cell(one) for one in row["cells"]]
+            row["object"] = strip(row["object"])
     return dict(normalise(item))
+
+
+def cell(value: Any) -> Any:
+    """A Table cell without age, allocated address and allocated port."""
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"^[0-9]+s$", "<age>", value)
+    value = re.sub(r"^10\.96\.[0-9.]+$", "<address>", value)
+    return normalise(re.sub(r":3[0-9]{4}/", ":<port>/", value))
 
 
 def _strip_service(spec: dict[str, Any]) -> None:

@@ -137,6 +137,7 @@ class Oracle:
         scheduler: bool = False,
         server_flags: tuple[str, ...] = (),
         cpu: int | None = None,
+        port: int | None = None,
     ) -> None:
         self._temporary = folder is None
         self.folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="oracle-"))
@@ -145,9 +146,10 @@ class Oracle:
         self.scheduler = scheduler
         self.server_flags = server_flags
         self.cpu = cpu
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"https://127.0.0.1:{self.port}"
-        self.token = secrets.token_hex(16)
+        tokens = self.folder / "tokens.csv"
+        self.token = tokens.read_text().partition(",")[0] if tokens.exists() else secrets.token_hex(16)
         self.ca = self.folder / "ca.crt"
         self.kubeconfig = self.folder / "admin.kubeconfig"
         self.ready_seconds = 0.0
@@ -355,10 +357,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--controllers", action="store_true", help="run kube-controller-manager too")
     parser.add_argument("--scheduler", action="store_true", help="run kube-scheduler too")
     parser.add_argument("--folder", type=pathlib.Path, help="keep everything here instead of a temporary folder")
+    parser.add_argument("--port", type=int, help="the API server's port instead of any free one")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        oracle = Oracle(options.folder, options.controllers, options.scheduler)
+        oracle = Oracle(options.folder, options.controllers, options.scheduler, port=options.port)
         with oracle:
             print(oracle.kubeconfig, flush=True)
             while True:

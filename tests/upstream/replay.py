@@ -48,7 +48,7 @@ def answer(server: cases.Server, case: dict[str, Any]) -> tuple[dict[str, Any], 
         server.remove(case["create"])
         return {"stored": case["stored"]}, {"stored": cases.strip(created)}
     asked = {key: value for key, value in case.items() if key not in ("expect", "stored")}
-    expected = {key: case[key] for key in ("stored", "expect") if key in case}
+    expected: dict[str, Any] = {key: value for key, value in case.items() if key in ("expect", "stored")}
     return expected, cases.run_case(server, asked)
 
 
@@ -56,8 +56,8 @@ def difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
     """A unified difference of the two answers in YAML, keys sorted; empty when they agree."""
     if expected == found:
         return ""
-    texts = [cases.dump(_sorted(one)).splitlines() for one in (expected, found)]
-    return "\n".join(difflib.unified_diff(*texts, "upstream", "here", lineterm="", n=2))
+    theirs, ours = (cases.dump(_sorted(one)).splitlines() for one in (expected, found))
+    return "\n".join(difflib.unified_diff(theirs, ours, "upstream", "here", lineterm="", n=2))
 
 
 def _sorted(value: Any) -> Any:
