@@ -5,15 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.aio.clock import RealClock
 from pybernetes.storage import backend
 from pybernetes.storage.memory import MemoryBackend
+from pybernetes.storage.sqlite import SqliteBackend
 
-KINDS = ("memory",)
+KINDS = ("memory", "sqlite")
 
 
 def make(kind: str, path: Path) -> backend.Backend:
     """An unstarted backend of that kind."""
-    assert kind in KINDS
+    if kind == "sqlite":
+        return SqliteBackend(path / "store.db", clock=RealClock())
+    assert kind == "memory"
     return MemoryBackend()
 
 

@@ -1,0 +1,217 @@
+"""The embedded default: one SQLite file, one writer, group commit.
+
+Who does what:
+- the event loop runs the statements of a group of writes, each with its own compare-and-set, in one transaction;
+- the writer thread commits it: one fsync for all of them. What comes meanwhile is the next group. A write is
+  acknowledged after its COMMIT returned. (Statements in the thread would cost a hand-over of the interpreter lock
+  each: under a busy loop up to 5 ms a statement, against two hand-overs a group.)
+- back in the loop, subscribers hear of the group, then its writers resume: read-your-writes through the watch cache;
+- a reader thread answers lists, the loop itself point reads. Neither shows anything newer than subscribers have heard.
+
+When a commit fails (disk full, read-only) its writes raise Unavailable, none of them happened, and the next try may
+succeed. A second process on the same file is refused. Files are 0600.
+Path: 9 a new revision is stored.
+Upstream: k3s-io/kine, k8s.io/apiserver/pkg/storage/etcd3 (semantics).
+"""
+
+import asyncio
+import concurrent.futures
+import fcntl
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from pybernetes.aio import clock as clocks
+from pybernetes.storage import backend, compaction, feed, group_commit, sqlite_log
+from pybernetes.storage.backend import Event, Record
+from pybernetes.storage.sqlite_log import Write
+
+HISTORY = 100_000
+"""Revisions kept, however young they are."""
+
+
+class SqliteBackend:
+    """A store in the file `path`; its directory is made if need be."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        clock: clocks.Clock,
+        compact_seconds: float = compaction.COMPACT_SECONDS,
+        history: int = HISTORY,
+    ) -> None:
+        self._path = pathlib.Path(path)
+        self._clock = clock
+        self._compact_seconds = compact_seconds
+        self._history = history
+        self._open = False
+        self._feed = feed.Feed()
+        self._group = group_commit.Group(self._path, self._settle)
+        self._compacted = 0
+        self._lock = -1
+        self._reader: Any = None
+        self._lister: Any = None
+        self._lists: concurrent.futures.ThreadPoolExecutor | None = None
+        self._compactor: compaction.Compactor | None = None
+
+    @property
+    def newest(self) -> int:
+        """The newest revision that every subscriber has heard of."""
+        return self._feed.newest
+
+    @property
+    def compacted(self) -> int:
+        """The revision up to which history is gone."""
+        return self._compacted
+
+    def subscribe(self, prefix: str, deliver: feed.Deliver) -> feed.Subscription:
+        """Have `deliver` called with all later changes under `prefix`."""
+        self._check_open()
+        return self._feed.subscribe(prefix, deliver)
+
+    async def start(self) -> None:
+        """Lock and open the file, check it; raises Unavailable if it is in use, damaged or not ours."""
+        self._lock = lock(self._path)
+        self._lists = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="storage-reader")
+        try:
+            self._compacted, newest = await asyncio.get_running_loop().run_in_executor(self._lists, self._connect)
+        except (apsw.Error, OSError) as failure:
+            self._release()
+            raise backend.Unavailable(sqlite_log.failure_text(failure, self._path)) from failure
+        except backend.Unavailable:
+            self._release()
+            raise
+        self._feed = feed.Feed(newest)
+        self._group.start(newest)
+        self._open = True
+        self._compactor = compaction.Compactor(
+            self._clock, lambda: self.newest, self._group.compact, self._compact_seconds
+        )
+
+    def _connect(self) -> tuple[int, int]:
+        self._group.connection = writer = sqlite_log.connect(self._path)
+        sqlite_log.prepare(writer)
+        self._reader = sqlite_log.connect(self._path, query_only=True)
+        self._lister = sqlite_log.connect(self._path, query_only=True)
+        return sqlite_log.compacted(writer), sqlite_log.newest(writer)
+
+    async def close(self) -> None:
+        """Finish what waits, end watches, move the write-ahead log into the file, release the file."""
+        if not self._open:
+            return
+        self._open = False
+        assert self._compactor is not None
+        self._compactor.stop()
+        await self._group.finish()
+        self._feed.close()
+        self._release()
+
+    def _release(self) -> None:
+        assert self._lists is not None
+        self._lists.shutdown()
+        for connection in (self._lister, self._reader, self._group.connection):
+            if connection is not None:
+                connection.close()
+        self._lister = self._reader = self._group.connection = None
+        os.close(self._lock)
+
+    async def revision(self) -> int:
+        """The newest committed revision."""
+        self._check_open()
+        return self.newest
+
+    async def get(self, key: str) -> Record | None:
+        """The key's newest record."""
+        self._check_open()
+        try:
+            return sqlite_log.get(self._reader, key, self.newest)
+        except apsw.Error as failure:
+            raise self._unavailable(failure) from failure
+
+    async def list(self, prefix: str, *, revision: int = 0, limit: int = 0, start: str = "") -> backend.ListResult:
+        """Records under `prefix` with key >= `start`, as of `revision`."""
+        self._check_open()
+        at = self._check_revision(revision or self.newest)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._lists, sqlite_log.list_, self._lister, prefix, at, limit, start)
+        except apsw.Error as failure:
+            raise self._unavailable(failure) from failure
+
+    async def create(self, key: str, value: bytes) -> Record:
+        """Write a new key."""
+        self._check_open()
+        return await self._group.submit(Write(key, value, 0))
+
+    async def update(self, key: str, value: bytes, *, expected: int) -> Record:
+        """Replace the value if `mod_revision` is `expected`."""
+        self._check_open()
+        return await self._group.submit(Write(key, value, expected))
+
+    async def delete(self, key: str, *, expected: int) -> Record:
+        """Remove the key if `mod_revision` is `expected`."""
+        self._check_open()
+        return await self._group.submit(Write(key, None, expected))
+
+    def watch(self, prefix: str, *, after: int) -> feed.FeedWatch:
+        """Batches of all changes under `prefix` with revision > `after`."""
+        self._check_open()
+        self._check_revision(after)
+        try:
+            past = sqlite_log.history(self._reader, prefix, after, self.newest) if after < self.newest else ()
+        except apsw.Error as failure:
+            raise self._unavailable(failure) from failure
+        return self._feed.watch(prefix, past)
+
+    async def compact(self, revision: int) -> None:
+        """Forget history up to `revision`; current values stay."""
+        self._check_open()
+        if revision > self.newest:
+            raise backend.FutureRevision(revision, self.newest)
+        if revision > self._compacted:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._group.compact(revision, done)
+            await done
+
+    def _settle(self, events: Sequence[Event], compacted: int) -> None:
+        """The group committed: tell everybody before its writers resume."""
+        if events:
+            self._feed.publish(events, events[-1].record.mod_revision)
+        self._compacted = max(self._compacted, compacted)
+        if self.newest - self._compacted > 2 * self._history and not self._group.compacting:
+            self._group.compact(self.newest - self._history)
+
+    def _check_revision(self, revision: int) -> int:
+        if revision < self._compacted:
+            raise backend.Compacted(self._compacted)
+        if revision > self.newest:
+            raise backend.FutureRevision(revision, self.newest)
+        return revision
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise backend.Unavailable("the store was closed")
+
+    def _unavailable(self, failure: Exception) -> backend.Unavailable:
+        return backend.Unavailable(sqlite_log.failure_text(failure, self._path))
+
+
+def lock(path: pathlib.Path) -> int:
+    """Make the file if need be, readable by its owner only, and take its lock: a descriptor. Raises Unavailable."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        # Beside the database: SQLite's own locks on a file are lost when any descriptor of it is closed.
+        held = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as failure:
+        raise backend.Unavailable(sqlite_log.failure_text(failure, path)) from failure
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as failure:
+        os.close(held)
+        raise backend.Unavailable(f"storage {path.name}: another process is using it") from failure
+    return held

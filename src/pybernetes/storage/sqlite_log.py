@@ -1,0 +1,177 @@
+"""The log table in SQL, over one connection, without threads or an event loop.
+
+WAL with synchronous=FULL: a transaction is on the disk when its COMMIT returns. Raises what `apsw` raises.
+Upstream: k3s-io/kine (the idea of a log table).
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apsw
+
+from pybernetes.storage import backend
+from pybernetes.storage.backend import Event, EventType, Record
+
+FIRST_REVISION = 1
+"""The revision of an empty store, as etcd counts: resourceVersion "0" is never served."""
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x50794B38
+BUSY_MILLISECONDS = 200
+COMPACT_STEP = 1000
+"""Revisions compacted in one transaction, so that writers wait little for it."""
+
+_COLUMNS = "key, value, create_revision, revision"
+_NEWEST = f"SELECT {_COLUMNS}, deleted FROM log WHERE key = ? AND revision <= ? ORDER BY revision DESC LIMIT 1"
+_INSERT = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
+_AS_OF = "(SELECT MAX(revision) AS at FROM log WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key)"
+_LIST = f"SELECT {_COLUMNS} FROM {_AS_OF} JOIN log ON revision = at WHERE deleted = 0 ORDER BY key LIMIT ?"
+_COUNT = f"SELECT COUNT(*) FROM {_AS_OF} JOIN log ON revision = at WHERE deleted = 0"
+_HISTORY = """
+    SELECT n.key, n.value, n.create_revision, n.revision, n.deleted, o.key, o.value, o.create_revision, o.revision
+    FROM log n LEFT JOIN log o ON o.revision = n.previous
+    WHERE n.revision > ? AND n.revision <= ? AND n.key >= ? AND n.key < ? ORDER BY n.revision
+"""
+_ANY = (1 << 63) - 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Write:
+    """A create (`expected` 0), an update, or a delete (`value` None)."""
+
+    key: str
+    value: bytes | None
+    expected: int
+
+
+def connect(path: pathlib.Path, *, query_only: bool = False) -> Any:
+    """A connection to an existing file, with our settings."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    for pragma in ("synchronous = FULL", "cache_size = -8192", "journal_size_limit = 67108864"):
+        connection.execute(f"PRAGMA {pragma}")
+    if query_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def prepare(connection: Any) -> None:
+    """Check the file's integrity and make the tables of a new one. Raises Unavailable for files that are not ours."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    for (finding,) in connection.execute("PRAGMA quick_check(1)"):
+        if finding != "ok":
+            raise backend.Unavailable(f"the store is damaged: {finding}")
+    version = connection.execute("PRAGMA user_version").get
+    if version == SCHEMA_VERSION:
+        return
+    if version > SCHEMA_VERSION:
+        raise backend.Unavailable(f"the store was written by a newer version (schema {version})")
+    if connection.execute("SELECT COUNT(*) FROM sqlite_schema").get:
+        raise backend.Unavailable("the store is some other program's database")
+    with transaction(connection):
+        connection.execute((pathlib.Path(__file__).parent / "schema.sql").read_text())
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def rollback(connection: Any) -> None:
+    """End a transaction that failed; SQLite may have done so by itself (disk full)."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def transaction(connection: Any, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """Commit at the end; roll back whatever goes wrong, the commit itself included."""
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        rollback(connection)
+
+
+def newest(connection: Any) -> int:
+    """The newest revision; never less than what was compacted, so that no revision is used twice."""
+    last = connection.execute("SELECT MAX(revision) FROM log").get or 0
+    return max(FIRST_REVISION, int(last), compacted(connection))
+
+
+def compacted(connection: Any) -> int:
+    """The revision up to which history is gone."""
+    return int(connection.execute("SELECT revision FROM compaction").get)
+
+
+def get(connection: Any, key: str, revision: int = _ANY) -> Record | None:
+    """The key's record as of a revision."""
+    for key_, value, created, modified, deleted in connection.execute(_NEWEST, (key, revision)):
+        return None if deleted else Record(key_, value, created, modified)
+    return None
+
+
+def list_(connection: Any, prefix: str, revision: int, limit: int, start: str) -> backend.ListResult:
+    """Records under a prefix as of a revision. Raises Compacted."""
+    span = (max(prefix, start), backend.prefix_end(prefix), revision)
+    with transaction(connection, "DEFERRED"):
+        if revision < (gone := compacted(connection)):
+            raise backend.Compacted(gone)
+        records = [Record(*row) for row in connection.execute(_LIST, (*span, limit or -1))]
+        full = bool(limit) and len(records) == limit
+        remaining = connection.execute(_COUNT, span).get - len(records) if full else 0
+    return backend.ListResult(records, revision, remaining)
+
+
+def history(connection: Any, prefix: str, after: int, until: int) -> Sequence[Event]:
+    """The changes under a prefix with `after` < revision <= `until`."""
+    rows = connection.execute(_HISTORY, (after, until, prefix, backend.prefix_end(prefix)))
+    return [
+        Event(
+            EventType.DELETE if row[4] else EventType.PUT,
+            Record(*row[:4]),
+            Record(*row[5:]) if row[5] is not None else None,
+        )
+        for row in rows
+    ]
+
+
+def write(connection: Any, one: Write, revision: int) -> Event:
+    """Check and insert one write, inside the caller's transaction. Raises KeyExists, CompareFailed."""
+    current = get(connection, one.key)
+    if one.expected == 0:
+        if current is not None:
+            raise backend.KeyExists(one.key)
+        assert one.value is not None
+        record = Record(one.key, one.value, revision, revision)
+        connection.execute(_INSERT, (revision, one.key, one.value, revision, 0, 0))
+        return Event(EventType.PUT, record, None)
+    if current is None or current.mod_revision != one.expected:
+        raise backend.CompareFailed(one.key, current)
+    value = current.value if one.value is None else one.value
+    record = Record(one.key, value, current.create_revision, revision)
+    deleted = int(one.value is None)
+    connection.execute(_INSERT, (revision, one.key, value, current.create_revision, current.mod_revision, deleted))
+    return Event(EventType.DELETE if deleted else EventType.PUT, record, current)
+
+
+def compact(connection: Any, revision: int) -> Iterator[int]:
+    """Forget history up to a revision, a transaction for each step; yields how far it is."""
+    at = compacted(connection)
+    while at < revision:
+        before, at = at, min(revision, at + COMPACT_STEP)
+        with transaction(connection):
+            connection.execute("UPDATE compaction SET revision = ?", (at,))
+            connection.execute(
+                "DELETE FROM log WHERE revision IN "
+                "(SELECT previous FROM log WHERE revision > ? AND revision <= ? AND previous > 0)",
+                (before, at),
+            )
+            connection.execute("DELETE FROM log WHERE revision > ? AND revision <= ? AND deleted = 1", (before, at))
+        yield at
+
+
+def failure_text(failure: Exception, path: pathlib.Path) -> str:
+    """What to tell of an error of the database."""
+    reason = "the disk is full" if isinstance(failure, apsw.FullError) else str(failure)
+    return f"storage {path.name}: {reason}"
