@@ -90,13 +90,13 @@ def conform(obj: dict[str, Any], api_version: str, kind: str) -> list[str]:
     name = table.find(api_version, kind)
     if name is None:
         raise failure.NotRegistered(api_version, kind)
-    return _run(_plan(name), obj)
+    return _run(plan_of(name), obj)
 
 
 def conform_metadata(metadata: dict[str, Any]) -> list[str]:
     """The same for the metadata of a custom resource; paths start with `metadata`."""
     root = Plan("")
-    root.fields["metadata"] = _plan(table.Name(table.META_PACKAGE, "PartialObjectMetadata")).fields["metadata"]
+    root.fields["metadata"] = plan_of(table.Name(table.META_PACKAGE, "PartialObjectMetadata")).fields["metadata"]
     return _run(root, {"metadata": metadata})
 
 
@@ -167,7 +167,7 @@ def _message(plan: Plan, obj: dict[str, Any], walk: _Walk) -> None:
 
 def _bind(fields: dict[str, tuple[type, int, bool, Any, Entry]], name: str, entry: Entry) -> Plan:
     """Put the plan of a message where its name stood: only now, because types may contain themselves."""
-    plan = entry.argument = _plan(entry.argument)
+    plan = entry.argument = plan_of(entry.argument)
     expected, operation, drop, _, _ = fields[name]
     fields[name] = (expected, operation, drop, plan, entry)
     return plan
@@ -175,7 +175,7 @@ def _bind(fields: dict[str, tuple[type, int, bool, Any, Entry]], name: str, entr
 
 def _element_plan(element: Entry) -> Plan:
     if element.argument.__class__ is not Plan:
-        element.argument = _plan(element.argument)
+        element.argument = plan_of(element.argument)
     plan: Plan = element.argument
     return plan
 
@@ -248,7 +248,7 @@ def _convert(plan: Plan, entry: Entry, value: Any, walk: _Walk, element: Entry |
 
 def _schema_union(plan: Plan, entry: Entry, union: table.Name, value: Any, walk: _Walk) -> Any:
     """JSONSchemaPropsOrArray, OrBool, OrStringArray: a schema, or something simpler."""
-    schema = _plan(table.Name(union.package, "JSONSchemaProps"))
+    schema = plan_of(table.Name(union.package, "JSONSchemaProps"))
     walk.trail.append(entry)
     if value.__class__ is dict:
         _message(schema, value, walk)
@@ -275,7 +275,8 @@ def _json_kind(value: Any) -> str:
 
 
 @functools.cache
-def _plan(name: table.Name) -> Plan:
+def plan_of(name: table.Name) -> Plan:
+    """The plan of a message's Go struct."""
     plan = Plan(name.message)
     message = table.message(name)
     if message.typed:
