@@ -145,7 +145,7 @@ class SqliteBackend:
     async def create(self, key: str, value: bytes) -> Record:
         """Write a new key."""
         self._check_open()
-        return await self._group.submit(Write(key, value, 0))
+        return await self._group.submit(Write(key, value, None))
 
     async def update(self, key: str, value: bytes, *, expected: int) -> Record:
         """Replace the value if `mod_revision` is `expected`."""

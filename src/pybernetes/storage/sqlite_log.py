@@ -39,11 +39,11 @@ _ANY = (1 << 63) - 1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Write:
-    """A create (`expected` 0), an update, or a delete (`value` None)."""
+    """A create (`expected` None), an update, or a delete (`value` None)."""
 
     key: str
     value: bytes | None
-    expected: int
+    expected: int | None
 
 
 def connect(path: pathlib.Path, *, query_only: bool = False) -> Any:
@@ -139,7 +139,7 @@ def history(connection: Any, prefix: str, after: int, until: int) -> Sequence[Ev
 def write(connection: Any, one: Write, revision: int) -> Event:
     """Check and insert one write, inside the caller's transaction. Raises KeyExists, CompareFailed."""
     current = get(connection, one.key)
-    if one.expected == 0:
+    if one.expected is None:
         if current is not None:
             raise backend.KeyExists(one.key)
         assert one.value is not None
