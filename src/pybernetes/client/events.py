@@ -54,6 +54,7 @@ class EventRecorder:
         self._series: dict[tuple[str, ...], _Series] = {}
         self._queue: asyncio.Queue[tuple[bool, dict[str, Any]]] = asyncio.Queue(_QUEUE)
         self._started = False
+        self._last_nanos = 0
         self._dropped = metrics.DEFAULT.counter(
             "event_recorder_dropped_total", "Events that were not sent.", ("component",)
         ).labels(component)
@@ -78,7 +79,11 @@ class EventRecorder:
 
     def _metadata(self, about: dict[str, Any]) -> dict[str, Any]:
         nanos = int(self._clock.now().timestamp() * 1_000_000) * 1000
-        return {"name": f"{about.get('name', '')}.{nanos:x}", "namespace": about.get("namespace") or "default"}
+        self._last_nanos = max(nanos, self._last_nanos + 1)  # two events of one moment have two names
+        return {
+            "name": f"{about.get('name', '')}.{self._last_nanos:x}",
+            "namespace": about.get("namespace") or "default",
+        }
 
     def _old_style(self, about: dict[str, Any], kind: str, reason: str, message: str) -> dict[str, Any]:
         now = timestamps.format_time(self._clock.now())

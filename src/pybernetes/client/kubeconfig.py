@@ -1,7 +1,7 @@
 """Where the server is and who we are, from kubeconfig files; and our own entries in them.
 
-Reading merges the files of `--kubeconfig` or `$KUBECONFIG` or `~/.kube/config` as kubectl does: the first file that names
-a cluster, user or context wins, the first current-context wins, relative paths are relative to their file.
+Reading merges the files of `--kubeconfig` or `$KUBECONFIG` or `~/.kube/config` as kubectl does: the first file that
+names a cluster, user or context wins, the first current-context wins, relative paths are relative to their file.
 
 Writing touches only entries that carry our mark (an extension named `pybernetes`): an entry of the same name without it
 belongs to somebody else and is never changed. The file is replaced in one step, mode 0600.
@@ -204,7 +204,7 @@ def write_access(path: pathlib.Path, access: Access, *, make_current: bool = Tru
             singular = _LISTS[plural]
             listed = content[plural] = [*(content.get(plural) or ())]
             position = _position(listed, access.name, plural)
-            named = {"name": access.name, singular: {**entry, "extensions": [mark]}}
+            named: Entry = {"name": access.name, singular: {**entry, "extensions": [mark]}}
             if position is None:
                 listed.append(named)
             else:
