@@ -105,7 +105,7 @@ class ConnectionInfo:
         self._certificate: bytes | None = None
 
     @property
-    def client_certificate(self) -> bytes | None:
+    def peer_certificate(self) -> bytes | None:
         """The certificate the client proved to hold, DER; asked of TLS once per connection."""
         if self._load_certificate is not None:
             load, self._load_certificate = self._load_certificate, None

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 _PIPELINE = 16
 _HOLD_LIMIT = 64 * 1024
 _LINGER = 0.5
+_HALF_CLOSED_GRACE = 2.0
 _UPGRADE_GRACE = 10.0
 _JOIN_LIMIT = 64 * 1024
 
@@ -191,10 +192,11 @@ class ServerConnection(asyncio.Protocol):
         self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client will send no more. Requests already here are answered; a stream's client counts as gone."""
+        """The client will send no more, or is gone: plain TCP cannot tell. So requests in work get a moment to finish."""
         if self._tls or self._writer is not None or (self._current is None and not self._reader.ready):
             return False
         self._half_closed = True
+        self._linger = self._service.clock.call_later(_HALF_CLOSED_GRACE, self.transport.abort)
         return True
 
     def pause_writing(self) -> None:
@@ -342,7 +344,8 @@ class ServerConnection(asyncio.Protocol):
             framing += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
         if response.status != 204 and response.status != 304:
             framing += b"Content-Length: %d\r\n" % size
-        close = not exchange.keep_alive or self._half_closed or self._service.draining
+        last = (self._half_closed or self._service.draining) and not self._reader.ready
+        close = last or not exchange.keep_alive
         if close:
             framing += b"Connection: close\r\n"
         head = wire.head(response.status, response.headers, response.raw_headers, framing)

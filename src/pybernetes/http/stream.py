@@ -25,6 +25,7 @@ class UpgradedStream:
         self._chunks: collections.deque[bytes] = collections.deque()
         self._size = 0
         self._eof = False
+        self._gone = False  # not told by `closed`: whoever awaits that and is cancelled cancels it
         self._reader: asyncio.Future[None] | None = None
         self._drainers: list[asyncio.Future[None]] = []
         self._write_paused = False
@@ -101,7 +102,7 @@ class UpgradedStream:
 
     def write_nowait(self, data: bytes) -> bool:
         """Hand over bytes; False when more is waiting than the peer takes (they are sent all the same)."""
-        if self.closed.done():
+        if self._gone:
             return False
         self._send(data)
         return not self._write_paused
@@ -113,14 +114,14 @@ class UpgradedStream:
 
     async def drain(self) -> None:
         """Wait until there is room to write; `ConnectionClosed` when the peer is gone."""
-        while self._write_paused and not self.closed.done():
+        while self._write_paused and not self._gone:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._drainers.append(waiter)
             try:
                 await waiter
             finally:
                 self._drainers.remove(waiter)
-        if self.closed.done():
+        if self._gone:
             raise errors.ConnectionClosed("the peer is gone")
 
     def set_write_paused(self, paused: bool) -> None:
@@ -137,6 +138,7 @@ class UpgradedStream:
     def _ended(self) -> None:
         """Both directions are gone."""
         self.feed_eof()
+        self._gone = True
         if not self.closed.done():
             self.closed.set_result(None)
         self._wake_drainers()

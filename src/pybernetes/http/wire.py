@@ -4,6 +4,7 @@ Upstream: net/http (response.WriteHeader), apiserver/pkg/endpoints/handlers/resp
 """
 
 import functools
+import re
 
 from isal import igzip, isal_zlib
 
@@ -12,6 +13,7 @@ from pybernetes.http import messages
 GZIP_THRESHOLD = 128 * 1024
 LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REFUSED = re.compile(r"\bq\s*=\s*0(\.0*)?\s*$")
 _GZIP_WINDOW = 31  # 15 bits of window, +16 for the gzip wrapper
 
 
@@ -43,8 +45,7 @@ def accepts_gzip(headers: messages.Headers) -> bool:
         for item in value.split(","):
             coding, _, parameters = item.partition(";")
             if coding.strip().lower() in ("gzip", "*"):
-                quality = parameters.replace(" ", "").lower()
-                return not (quality.startswith("q=0") and not quality.rstrip("0").rstrip(".").removeprefix("q="))
+                return not _REFUSED.search(parameters.lower())
     return False
 
 

@@ -17,6 +17,7 @@ class BodyWriter:
 
     __slots__ = (
         "_chunked",
+        "_gone",
         "_head",
         "_loop",
         "_pieces",
@@ -33,6 +34,7 @@ class BodyWriter:
     ) -> None:
         self.closed: asyncio.Future[None] = loop.create_future()
         self.paused = False
+        self._gone = False  # not told by `closed`: whoever awaits that and is cancelled cancels it
         self._transport = transport
         self._loop = loop
         self._chunked = chunked
@@ -45,7 +47,7 @@ class BodyWriter:
 
     def write_nowait(self, data: bytes) -> bool:
         """Hand over a piece; False when more is waiting than the reader takes."""
-        if self.closed.done():
+        if self._gone:
             return False
         if data:
             self._pieces.append(data)
@@ -63,14 +65,14 @@ class BodyWriter:
     async def drain(self) -> None:
         """Wait until there is room; `ConnectionClosed` when the reader is gone."""
         self._send()
-        while self.paused and not self.closed.done():
+        while self.paused and not self._gone:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
             try:
                 await waiter
             finally:
                 self._waiters.remove(waiter)
-        if self.closed.done():
+        if self._gone:
             raise errors.ConnectionClosed("the reader is gone")
 
     def _flush(self) -> None:
@@ -79,7 +81,7 @@ class BodyWriter:
 
     def _send(self) -> None:
         pieces, size, head = self._pieces, self._size, self._head
-        if self.closed.done() or not (size or head):
+        if self._gone or not (size or head):
             return
         if size:
             self._pieces, self._size = [], 0
@@ -93,7 +95,7 @@ class BodyWriter:
 
     def finish(self) -> None:
         """The body is complete."""
-        if self.closed.done():
+        if self._gone:
             return
         self._send()
         if self._chunked:
@@ -102,6 +104,7 @@ class BodyWriter:
 
     def reader_gone(self) -> None:
         """Nobody reads any more."""
+        self._gone = True
         if not self.closed.done():
             self.closed.set_result(None)
         self._pieces = []
