@@ -53,7 +53,7 @@ class Authenticator:
     async def authenticate(self, request: messages.Request) -> users.UserInfo:
         """The request's user. Raises errors.Unauthorized."""
         header = request.headers.get("authorization")
-        if self._certificate is not None and (der := request.connection.client_certificate) is not None:
+        if self._certificate is not None and (der := request.connection.peer_certificate) is not None:
             known: users.UserInfo | None = request.connection.state.get("certificate user")
             if known is None:
                 try:
