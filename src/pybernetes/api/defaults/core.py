@@ -134,6 +134,9 @@ def persistent_volume_claim(obj: Object) -> None:
     """A claim asks for a file system; a source given once is given in both fields."""
     spec = obj.setdefault("spec", {})
     spec.setdefault("volumeMode", "Filesystem")
+    for field in ("dataSource", "dataSourceRef"):
+        if spec.get(field):
+            spec[field].setdefault("apiGroup", None)
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if source and not reference:
         spec["dataSourceRef"] = dict(source)
