@@ -86,6 +86,15 @@ def to_json(bad: Any) -> str:
     return str(bad)
 
 
+def to_sorted_json(bad: Any) -> str:
+    """encoding/json's text of a Go map: keys in order at every level."""
+    if isinstance(bad, dict):
+        return "{" + ",".join(f"{to_json(str(key))}:{to_sorted_json(bad[key])}" for key in sorted(bad)) + "}"
+    if isinstance(bad, list | tuple):
+        return "[" + ",".join(map(to_sorted_json, bad)) + "]"
+    return to_json(bad)
+
+
 def _float(number: float, *, low: int, high: int) -> str:
     """The shortest digits that read back the same, with an exponent outside 10**low..10**high."""
     if math.isnan(number):
