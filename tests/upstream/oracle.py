@@ -136,7 +136,6 @@ class Oracle:
         controllers: bool = False,
         scheduler: bool = False,
         server_flags: tuple[str, ...] = (),
-        cpu: int | None = None,
         port: int | None = None,
     ) -> None:
         self._temporary = folder is None
@@ -145,7 +144,6 @@ class Oracle:
         self.controllers = controllers
         self.scheduler = scheduler
         self.server_flags = server_flags
-        self.cpu = cpu
         self.port = port or free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         tokens = self.folder / "tokens.csv"
@@ -221,8 +219,6 @@ class Oracle:
         return fetch(self.url + path, self.ca, self.token, method, body, headers or {})
 
     def _spawn(self, name: str, command: list[str]) -> None:
-        if self.cpu is not None:
-            command = ["taskset", "-c", str(self.cpu), *command]
         with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
