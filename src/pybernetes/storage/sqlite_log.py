@@ -26,9 +26,10 @@ COMPACT_STEP = 1000
 _COLUMNS = "key, value, create_revision, revision"
 _NEWEST = f"SELECT {_COLUMNS}, deleted FROM log WHERE key = ? AND revision <= ? ORDER BY revision DESC LIMIT 1"
 _INSERT = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
-_AS_OF = "(SELECT MAX(revision) AS at FROM log WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key)"
-_LIST = f"SELECT {_COLUMNS} FROM {_AS_OF} JOIN log ON revision = at WHERE deleted = 0 ORDER BY key LIMIT ?"
-_COUNT = f"SELECT COUNT(*) FROM {_AS_OF} JOIN log ON revision = at WHERE deleted = 0"
+_AS_OF = "(SELECT MAX(revision) AS at FROM log WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key ORDER BY key)"
+# CROSS JOIN keeps the order of the index; an ORDER BY outside would sort the values, ten times slower.
+_LIST = f"SELECT {_COLUMNS} FROM {_AS_OF} CROSS JOIN log ON revision = at WHERE deleted = 0 LIMIT ?"
+_COUNT = f"SELECT COUNT(*) FROM {_AS_OF} CROSS JOIN log ON revision = at WHERE deleted = 0"
 _HISTORY = """
     SELECT n.key, n.value, n.create_revision, n.revision, n.deleted, o.key, o.value, o.create_revision, o.revision
     FROM log n LEFT JOIN log o ON o.revision = n.previous
