@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import cases
 import oracle
+import record_state
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "upstream"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -215,6 +216,16 @@ def record_cases(folder: str) -> Callable[[cases.Server, list[str]], None]:
     return record
 
 
+def record_managed(server: cases.Server, names: list[str]) -> None:
+    """managed/sequences.yaml."""
+    record_state.record_managed(server, GOLDEN / "managed" / "sequences.yaml")
+
+
+def record_boot(server: cases.Server, names: list[str]) -> None:
+    """boot.yaml and rbac_aggregated.yaml, always from a fresh server with controllers."""
+    record_state.record_boot(GOLDEN)
+
+
 PARTS: dict[str, Callable[[cases.Server, list[str]], None]] = {
     "discovery": record_discovery,
     "columns": record_columns,
@@ -223,6 +234,8 @@ PARTS: dict[str, Callable[[cases.Server, list[str]], None]] = {
     "defaults": record_defaults,
     "errors": record_cases("errors"),
     "patches": record_cases("patches"),
+    "managed": record_managed,
+    "boot": record_boot,
 }
 
 
