@@ -27,6 +27,8 @@ from pybernetes.http import messages, parsing, stepping, stream, wire, writer
 
 logger = logging.getLogger(__name__)
 
+_IDLE, _HELD, _DEAF = parsing.State.IDLE, parsing.State.HELD, parsing.State.DEAF
+
 _PIPELINE = 16
 _HOLD_LIMIT = 64 * 1024
 _LINGER = 0.5
@@ -184,7 +186,7 @@ class ServerConnection(asyncio.Protocol):
             self._since = self._service.tick
             if reader.continue_due:
                 self._invite_body()
-        elif before is parsing.State.HELD and reader.held_size > _HOLD_LIMIT:
+        elif before is _HELD and reader.held_size > _HOLD_LIMIT:
             self._pause_reading()
 
     def _pause_reading(self) -> None:
@@ -192,7 +194,7 @@ class ServerConnection(asyncio.Protocol):
         self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client will send no more, or is gone: plain TCP cannot tell. So requests in work get a moment to finish."""
+        """The client will send no more, or is gone: TCP cannot tell. So requests in work get a moment to finish."""
         if self._tls or self._writer is not None or (self._current is None and not self._reader.ready):
             return False
         self._half_closed = True
@@ -243,7 +245,7 @@ class ServerConnection(asyncio.Protocol):
         if self._current is None and not self._write_paused:
             limit = service.limits.get(self._reader.state)
             if limit is not None and age > limit:
-                if self._reader.state is parsing.State.IDLE:
+                if self._reader.state is _IDLE:
                     self.transport.close()
                 else:
                     self.transport.abort()
@@ -291,13 +293,13 @@ class ServerConnection(asyncio.Protocol):
         """No request is in work."""
         self._since = self._service.tick
         reader = self._reader
-        if reader.state is parsing.State.DEAF or self.transport.is_closing():
+        if reader.state is _DEAF or self.transport.is_closing():
             return
         if self._half_closed or self._service.draining:
             if not reader.ready:
                 self.transport.close()
             return
-        if reader.state is parsing.State.HELD:
+        if reader.state is _HELD:
             held = reader.decline_upgrade()
             if held:
                 self._service.loop.call_soon(self.data_received, held)
@@ -401,7 +403,7 @@ class ServerConnection(asyncio.Protocol):
 
     async def _upgrade(self, response: messages.UpgradeResponse) -> None:
         """Switch protocols; the connection ends with the response's `run`."""
-        if self._reader.state is not parsing.State.HELD:
+        if self._reader.state is not _HELD:
             raise ValueError("upgrade of a request that did not ask for one")
         framing = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.protocol.encode()
         self.transport.write(wire.head(101, response.headers, b"", framing))

@@ -113,3 +113,38 @@ def test_the_body_of_an_upgrade_request_is_read_as_http():
     )
     assert [(e.request.method, e.request.path, e.request.body) for e in reader.ready] == [("PUT", "/h2c", b"hello")]
     assert reader.state is parsing.State.HEAD
+
+
+KNOWN = b" HTTP/1.1\r\nHost: x\r\nAccept: y\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "targets"),
+    [
+        (b"GET /b?c=d" + KNOWN, ["/b?c=d"]),
+        (b"GET /b%20" + KNOWN, ["/b%20"]),
+        (b"GET /b" + KNOWN + b"GET /c" + KNOWN, ["/b", "/c"]),
+        (b"GET /b" + KNOWN.replace(b"y", b"z"), ["/b"]),
+        (b"HEAD /b" + KNOWN, ["/b"]),
+        (b"GET http://h/b" + KNOWN, ["http://h/b"]),
+        (b"GET /b c" + KNOWN, [None]),
+        (b"GET /b\xff" + KNOWN, [None]),
+        (b"GET /b\x01" + KNOWN, [None]),
+        (b"GET /%zz" + KNOWN, [None]),
+        (b"GET /b\tHTTP/1.1 x" + KNOWN, [None]),
+        (b"GET " + KNOWN, [None]),
+    ],
+)
+def test_what_follows_a_known_request_is_read_as_by_a_new_parser(data, targets):
+    """The shortcut for repeated requests and the parser agree."""
+    for prefix in (b"", b"GET /a" + KNOWN):
+        reader = make()
+        if prefix:
+            reader.feed(prefix)
+            reader.ready.clear()
+        reader.feed(data)
+        assert [e.request and e.request.target for e in reader.ready] == targets
+        if None not in targets:
+            reader.ready.clear()
+            reader.feed(b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nabGET /q" + KNOWN)
+            assert [(e.request.target, e.request.body) for e in reader.ready] == [("/p", b"ab"), ("/q", b"")]
