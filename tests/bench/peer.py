@@ -63,7 +63,8 @@ def ours() -> Iterator[Started]:
             state = json.loads(_run([*program, "status", "--name", name, "-o", "json"], environment))
             yield Started(_target(state, kubeconfig, pathlib.Path(folder)), seconds)
         finally:
-            subprocess.run([*program, "delete", "--name", name], env=environment, capture_output=True, check=False)
+            command = [*program, "down", "--delete", "--name", name]
+            subprocess.run(command, env=environment, capture_output=True, check=False)
 
 
 def _program() -> list[str]:
