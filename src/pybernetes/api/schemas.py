@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.apimachinery import gvk
+from pybernetes.apimachinery.patch import strategic
 
 VERSION = "1.37.0"
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -306,6 +307,19 @@ def for_kind(group: str, version: str, kind: str) -> Schema | None:
     definitions = served()
     name = definitions.name_of(group, version, kind)
     return None if name is None else definitions.schema(name)
+
+
+def for_patch(group: str, version: str, kind: str) -> strategic.OpenAPISchema | None:
+    """The rules by which a strategic merge patch of a built-in kind is applied; None for another kind."""
+    definitions = served()
+    name = definitions.name_of(group, version, kind)
+    return None if name is None else _patch_schema(name)
+
+
+@functools.cache
+def _patch_schema(name: str) -> strategic.OpenAPISchema:
+    definitions = served()
+    return strategic.OpenAPISchema(name, definitions.definition(name), definitions.definition)
 
 
 def for_custom_resource(node: dict[str, Any]) -> Schema:

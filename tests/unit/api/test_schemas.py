@@ -3,6 +3,7 @@
 import pytest
 
 from pybernetes.api import schemas
+from pybernetes.apimachinery.patch import strategic
 
 
 def test_every_kind_has_a_definition() -> None:
@@ -118,3 +119,14 @@ def test_custom_resource() -> None:
     labels = schema.property("metadata").property("labels")  # type: ignore[union-attr]
     assert labels is not None
     assert labels.type == "object"
+
+
+def test_strategic_merge() -> None:
+    rules = schemas.for_patch("", "v1", "Pod")
+    assert rules is not None
+    pod = {"spec": {"containers": [{"name": "a", "image": "x"}, {"name": "b"}], "tolerations": [{"key": "k"}]}}
+    patch = {"spec": {"containers": [{"name": "a", "image": "y"}], "tolerations": [{"key": "l"}]}}
+    assert strategic.apply(pod, patch, rules) == {
+        "spec": {"containers": [{"name": "a", "image": "y"}, {"name": "b"}], "tolerations": [{"key": "l"}]}
+    }
+    assert schemas.for_patch("example.com", "v1", "Widget") is None

@@ -343,6 +343,14 @@ def _entry_of(entry: Entry, field: table.Field | None = None) -> Entry:
     return entry
 
 
+def fields_of(name: table.Name) -> list[table.Field]:
+    """The fields JSON shows for a message, those of embedded structs among them."""
+    found: list[table.Field] = []
+    for field in table.message(name).fields:
+        found += fields_of(field.message) if field.inline and field.message is not None else [field]
+    return found
+
+
 def _nothing() -> None:
     return None
 
@@ -357,10 +365,10 @@ def _zero_of(field: table.Field) -> Any:
         return {"s": "", "t": False, "b": None}.get(field.scalar, 0)
     if field.message.message in convert.CONVERTERS:
         return {"Quantity": "0", "IntOrString": 0, "Duration": "0s"}.get(field.message.message)
-    return field.message if _is_struct(field.message) else None
+    return field.message if is_struct(field.message) else None
 
 
-def _is_struct(name: table.Name) -> bool:
+def is_struct(name: table.Name) -> bool:
     """Whether JSON shows the message as an object of its fields."""
     special = (wellknown.RAW, wellknown.LISTS, wellknown.SCHEMA_UNIONS, convert.CONVERTERS)
     return not any(name.message in names for names in special)
@@ -429,7 +437,7 @@ def _reaches_required(name: table.Name) -> bool:
     waiting = [name]
     while waiting:
         current = waiting.pop()
-        if current in seen or not _is_struct(current):
+        if current in seen or not is_struct(current):
             continue
         seen.add(current)
         for field in table.message(current).fields:

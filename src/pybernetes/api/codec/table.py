@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 TABLE = pathlib.Path(__file__).parent.parent / "data" / "protobuf.txt.gz"
 META_PACKAGE = "k8s.io.apimachinery.pkg.apis.meta.v1"
+CORE_PACKAGE = "k8s.io.api.core.v1"
 SCALARS = frozenset("sbilutd")
 GO_SCALARS = {"s": "string", "b": "[]uint8", "i": "int32", "l": "int64", "u": "uint32", "t": "bool", "d": "float64"}
 
@@ -70,6 +71,7 @@ class _Table:
         self.packages: list[str] = []
         self.package_of: dict[str, str] = {}
         self.lines: dict[tuple[str, str], str] = {}
+        self.enums: dict[tuple[str, str], str] = {}
         package = ""
         for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
             name, _, rest = line.partition(" ")
@@ -77,6 +79,9 @@ class _Table:
                 package, _, version = rest.partition(" ")
                 self.packages.append(package)
                 self.package_of[version] = package
+            elif name == "=":
+                go_type, _, values = rest.partition(" ")
+                self.enums[package, go_type] = values
             else:
                 self.lines[package, name] = rest
 
@@ -93,6 +98,24 @@ def find(api_version: str, kind: str) -> Name | None:
     if package is not None and (package, kind) in table.lines:
         return Name(package, kind)
     return Name(META_PACKAGE, kind) if (META_PACKAGE, kind) in table.lines else None
+
+
+def enum(package: str, go_type: str) -> tuple[str, ...]:
+    """The values a Go type may have, if it is an enumeration; `package` is where it is used.
+
+    A type of another package is looked for where such types are shared: core/v1 and meta/v1.
+    """
+    enums = _table().enums
+    for owner in (package, CORE_PACKAGE, META_PACKAGE):
+        values = enums.get((owner, go_type))
+        if values is not None:
+            return tuple(values.split())
+    return ()
+
+
+def has(name: Name) -> bool:
+    """Whether there is such a message."""
+    return name in _table().lines
 
 
 @functools.cache
