@@ -104,30 +104,39 @@ def apply(original: dict[str, Any], patch: dict[str, Any], schema: Schema) -> di
     return merge_map(values.copy(original), values.copy(patch), schema)
 
 
-def merge_map(original: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    """Merge in place; both arguments are used up."""
+def merge_map(
+    original: dict[str, Any], patch: dict[str, Any], schema: Schema, *, combine: bool = False
+) -> dict[str, Any]:
+    """Merge in place; both arguments are used up. With `combine` the original is itself a patch, and the result the
+    patch that does what both do."""
     if DIRECTIVE in patch:
         return _directive(patch)
-    _apply_retain_keys(original, patch)
-    _merge_ordered_lists(original, patch, schema)
+    _apply_retain_keys(original, patch, combine=combine)
+    _merge_ordered_lists(original, patch, schema, combine=combine)
     for name, item in patch.items():
         key = name
         removal = name.startswith(DELETE_FROM_PRIMITIVE_LIST)
+        if removal and combine:
+            original[name] = item
+            continue
         if removal:
             key = _extract_key(name, DELETE_FROM_PRIMITIVE_LIST, BAD_PRIMITIVE_LIST)
         if item is None:
             original.pop(key, None)
+            if combine:
+                original[key] = None
             continue
         existing = original.get(key)
         if key not in original or values.kind(existing) != values.kind(item):
             if not removal:
-                _set_or_drop(original, key, _discard_nulls(item))
+                _set_or_drop(original, key, item if combine else _discard_nulls(item))
         elif isinstance(item, dict) and isinstance(existing, dict):
             field = schema.lookup(key)
-            original[key] = item if field.strategy == REPLACE else merge_map(existing, item, field.schema)
+            replaced = field.strategy == REPLACE
+            original[key] = item if replaced else merge_map(existing, item, field.schema, combine=combine)
         elif isinstance(item, list) and isinstance(existing, list):
             field = schema.lookup(key)
-            original[key] = _merge_list(existing, item, field, removal=removal)
+            original[key] = _merge_list(existing, item, field, removal=removal, combine=combine)
         else:
             original[key] = item
     return original
@@ -143,11 +152,17 @@ def _directive(patch: dict[str, Any]) -> dict[str, Any]:
     raise _bad_patch_type(directive, patch)
 
 
-def _apply_retain_keys(original: dict[str, Any], patch: dict[str, Any]) -> None:
+def _apply_retain_keys(original: dict[str, Any], patch: dict[str, Any], *, combine: bool) -> None:
     """Drop what the original has beyond the listed keys; the patch itself may set only those."""
     if RETAIN_KEYS not in patch:
         return
     retained = patch.pop(RETAIN_KEYS)
+    if combine:
+        before = original.setdefault(RETAIN_KEYS, retained)
+        if not values.equal(before, retained):
+            shown = f"{values.text(before)} and {values.text(retained)}"
+            raise PatchError(f"{shown} are not deep equal: this may happen when calculating the 3-way diff patch", 500)
+        return
     if not isinstance(retained, list):
         raise PatchError(BAD_RETAIN_KEYS, 400)
     for key, item in patch.items():
@@ -159,10 +174,12 @@ def _apply_retain_keys(original: dict[str, Any], patch: dict[str, Any]) -> None:
         del original[key]
 
 
-def _merge_ordered_lists(original: dict[str, Any], patch: dict[str, Any], schema: Schema) -> None:
+def _merge_ordered_lists(original: dict[str, Any], patch: dict[str, Any], schema: Schema, *, combine: bool) -> None:
     """The lists whose order the patch gives; they are done here and taken out of the patch."""
     for name in [key for key in patch if key.startswith(SET_ELEMENT_ORDER)]:
         order = patch.pop(name)
+        if combine and not values.equal(original.setdefault(name, values.copy(order)), order):
+            raise PatchError(BAD_ELEMENT_ORDER, 400)
         if not isinstance(order, list):
             raise _bad_type(order)
         key = _extract_key(name, SET_ELEMENT_ORDER, BAD_ELEMENT_ORDER)
@@ -181,7 +198,7 @@ def _merge_ordered_lists(original: dict[str, Any], patch: dict[str, Any], schema
         else:
             if merge_key and field.strategy == MERGE:
                 server_order = ordering.server_order(existing, wanted, merge_key)
-            merged = _merge_list(existing, wanted, field, removal=False)
+            merged = _merge_list(existing, wanted, field, removal=False, combine=combine)
         in_patch, server_only = ordering.partition(merged, order, field.merge_key)
         original[key] = ordering.normalize(in_patch, server_only, order, server_order, merge_key)
         patch.pop(key, None)
@@ -196,7 +213,7 @@ def _list_member(container: dict[str, Any], key: str) -> list[Any] | None:
     return member
 
 
-def _merge_list(original: list[Any], patch: list[Any], field: Field, *, removal: bool) -> list[Any]:
+def _merge_list(original: list[Any], patch: list[Any], field: Field, *, removal: bool, combine: bool) -> list[Any]:
     if field.strategy != MERGE and not removal:
         return patch
     if not original and not patch:
@@ -211,7 +228,7 @@ def _merge_list(original: list[Any], patch: list[Any], field: Field, *, removal:
         if not merge_key:
             raise PatchError(f"cannot merge lists without merge key for {field.schema.kind}", 500)
         original, patch = _apply_element_directives(original, patch, merge_key)
-        merged = _merge_elements(original, patch, field)
+        merged = _merge_elements(original, patch, field, combine=combine)
     in_patch, server_only = ordering.partition(merged, patch, merge_key)
     return ordering.normalize(in_patch, server_only, patch, original, merge_key)
 
@@ -237,13 +254,13 @@ def _apply_element_directives(original: list[Any], patch: list[Any], merge_key: 
     return (plain, []) if replace else (original, plain)
 
 
-def _merge_elements(original: list[Any], patch: list[Any], field: Field) -> list[Any]:
+def _merge_elements(original: list[Any], patch: list[Any], field: Field, *, combine: bool) -> list[Any]:
     merged = list(original)
     for element in patch:
         wanted = ordering.merge_value(element, field.merge_key)
         for position, existing in enumerate(merged):
             if _matches(existing, field.merge_key, wanted):
-                merged[position] = merge_map(existing, element, field.schema)
+                merged[position] = merge_map(existing, element, field.schema, combine=combine)
                 break
         else:
             merged.append(element)
