@@ -61,14 +61,13 @@ class Informer(Generic[T]):
         scope: reflector.Scope,
         *,
         clock: clocks.Clock,
-        sharing: decode.Sharing | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.resource = resource
         self.kind = resource.kind
-        decoder = decode.ObjectDecoder(resource.cls, sharing)
-        self.reflector = reflector.Reflector(resource, self, clock=clock, scope=scope, decoder=decoder, rng=rng)
+        self.reflector = reflector.Reflector(resource, self, clock=clock, scope=scope, rng=rng)
         self._metadata: Callable[[T], tuple[str, str, str]] = _of_dict if resource.cls is dict else _of_struct
+        self._similar = _Similar() if resource.cls is not dict else None
         self._objects: dict[str, dict[str, T]] = {}
         self._indexes: dict[str, tuple[IndexFunction[T], dict[str, dict[str, T]]]] = {}
         self._handlers: list[_Handler[T]] = []
@@ -180,6 +179,8 @@ class Informer(Generic[T]):
         if objects is None:
             objects = self._objects[namespace] = {}
         old = objects.get(name)
+        if self._similar is not None:
+            obj = self._similar.share(obj, old)
         objects[name] = obj
         for function, index in self._indexes.values():
             if old is not None:
@@ -238,6 +239,26 @@ class Informer(Generic[T]):
         return f"{namespace}/{name}" if namespace else name
 
 
+class _Similar:
+    """Finds for a new object one that most of its parts may be equal to: its old self, a sibling, the last one seen."""
+
+    _LIMIT = 1024
+
+    def __init__(self) -> None:
+        self._by_owner: dict[str, Any] = {}
+
+    def share(self, obj: Any, old: Any) -> Any:
+        owners = obj.metadata.ownerReferences
+        owner = owners[0].uid if owners else ""
+        like = old if old is not None else self._by_owner.get(owner)
+        if like is not None:
+            obj = decode.share(obj, like)
+        if len(self._by_owner) >= self._LIMIT:
+            self._by_owner.clear()
+        self._by_owner[owner] = obj
+        return obj
+
+
 def _of_struct(obj: Any) -> tuple[str, str, str]:
     metadata = obj.metadata
     return metadata.namespace, metadata.name, metadata.resourceVersion
@@ -275,7 +296,6 @@ class InformerFactory:
         self._clock = clock
         self._group = group
         self._rng = rng
-        self._sharing = decode.Sharing()
         self._informers: dict[_Identity, Informer[Any]] = {}
         self._running: dict[_Identity, asyncio.Task[Any]] = {}
 
@@ -302,7 +322,7 @@ class InformerFactory:
         informer = self._informers.get(identity)
         if informer is None:
             scope = reflector.Scope(namespace, label_selector, field_selector)
-            informer = Informer(resource, scope, clock=self._clock, sharing=self._sharing, rng=self._rng)
+            informer = Informer(resource, scope, clock=self._clock, rng=self._rng)
             self._informers[identity] = informer
         return informer
 

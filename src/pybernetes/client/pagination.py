@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from pybernetes.apimachinery import errors
-from pybernetes.client import decode, rest
+from pybernetes.client import rest
 
 T = TypeVar("T")
 PAGE = 500
@@ -21,7 +21,6 @@ async def pages(
     field_selector: str = "",
     limit: int = PAGE,
     resource_version: str = "",
-    decoder: decode.ObjectDecoder[T] | None = None,
 ) -> AsyncIterator[rest.Page[T]]:
     """Page after page of one consistent list; `Expired` when the server has forgotten the list in the middle."""
     token = ""
@@ -34,7 +33,6 @@ async def pages(
             continue_token=token,
             # a token brings its own resourceVersion
             resource_version="" if token else resource_version,
-            decoder=decoder,
         )
         yield page
         token = page.continue_token
@@ -50,7 +48,6 @@ async def list_all(
     field_selector: str = "",
     limit: int = PAGE,
     resource_version: str = "",
-    decoder: decode.ObjectDecoder[T] | None = None,
 ) -> rest.Page[T]:
     """The whole list; a list that expires in the middle is read again in one piece."""
     items: list[T] = []
@@ -63,15 +60,12 @@ async def list_all(
             # with a resourceVersion the list comes from the server's cache, which is cheap in one piece only
             limit=0 if resource_version else limit,
             resource_version=resource_version,
-            decoder=decoder,
         ):
             items += page.items
             version = page.resource_version
     except errors.Expired:
         if not items:
             raise
-        page = await resource.list(
-            namespace, label_selector=label_selector, field_selector=field_selector, decoder=decoder
-        )
+        page = await resource.list(namespace, label_selector=label_selector, field_selector=field_selector)
         return page
     return rest.Page(tuple(items), version)

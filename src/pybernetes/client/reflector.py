@@ -70,7 +70,6 @@ class Reflector(Generic[T]):
         *,
         clock: clocks.Clock,
         scope: "Scope",
-        decoder: decode.ObjectDecoder[T] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.state = State.LIST
@@ -79,7 +78,6 @@ class Reflector(Generic[T]):
         self._sink = sink
         self._clock = clock
         self._scope = scope
-        self._decoder = decoder or resource.decoder
         self._rng = rng or random.Random()
         self._backoff = backoff.Backoff(0.8, 30.0, jitter=1.0, rng=self._rng)
         self._failed_at = -_CALM
@@ -116,7 +114,6 @@ class Reflector(Generic[T]):
                 label_selector=self._scope.label_selector,
                 field_selector=self._scope.field_selector,
                 resource_version=self._list_from,
-                decoder=self._decoder,
             )
         except Failure as error:
             if self._list_from and _needs_newest(error):
@@ -151,7 +148,6 @@ class Reflector(Generic[T]):
             label_selector=self._scope.label_selector,
             field_selector=self._scope.field_selector,
             timeout=MIN_WATCH_TIMEOUT * (1.0 + self._rng.random()),
-            decoder=self._decoder,
         )
         async with watch:
             async for event in watch:

@@ -214,7 +214,6 @@ class Resource(Generic[T]):
         continue_token: str = "",
         resource_version: str = "",
         resource_version_match: str = "",
-        decoder: decode.ObjectDecoder[T] | None = None,
     ) -> Page[T]:
         """Objects of a namespace, or of all."""
         query = _query(
@@ -226,7 +225,7 @@ class Resource(Generic[T]):
             **{"continue": continue_token},
         )
         body = await self._raw("GET", namespace, "", "", query)
-        metadata, items = (decoder or self.decoder).many(body)
+        metadata, items = self.decoder.many(body)
         return Page(items, metadata.resourceVersion, metadata.continue_, metadata.remainingItemCount)
 
     def watch(
@@ -239,7 +238,6 @@ class Resource(Generic[T]):
         allow_bookmarks: bool = True,
         timeout: float | None = None,
         send_initial_events: bool | None = None,
-        decoder: decode.ObjectDecoder[T] | None = None,
     ) -> "Watch[T]":
         """What happens from a resourceVersion on, until the server ends it or it is closed."""
         initial = "" if send_initial_events is None else str(send_initial_events).lower()
@@ -253,7 +251,7 @@ class Resource(Generic[T]):
             sendInitialEvents=initial,
             resourceVersionMatch="NotOlderThan" if initial else "",
         )
-        return Watch(self, namespace, query, decoder or self.decoder)
+        return Watch(self, namespace, query, self.decoder)
 
     async def create(
         self, obj: T | dict[str, Any], namespace: str = "", *, dry_run: bool = False, field_manager: str = ""

@@ -166,11 +166,13 @@ def test_nonsense_is_a_decode_error(data: bytes) -> None:
         decode.ObjectDecoder(apps.ReplicaSet).one(data)
 
 
-def test_sharing_forgets_what_was_not_seen_for_a_generation() -> None:
-    sharing = decode.Sharing(generation=2)
-    first = sharing.one(core.PodIP(ip="1"))
-    assert sharing.one(core.PodIP(ip="1")) is first
-    for number in range(2, 8):
-        sharing.one(core.PodIP(ip=str(number)))
-    assert sharing.one(core.PodIP(ip="1")) is not first
-    assert sharing.one(core.HostIP(ip="1")) != core.PodIP(ip="1")
+def test_equal_parts_are_shared() -> None:
+    one = core.Pod(spec=core.PodSpec(nodeName="a", containers=(core.Container(name="a"), core.Container(name="b"))))
+    containers = (core.Container(name="a"), core.Container(name="c"), core.Container(name="d"))
+    other = core.Pod(spec=core.PodSpec(nodeName="b", containers=containers))
+    expected = msgspec.json.encode(other)
+    shared = decode.share(other, one)
+    assert msgspec.json.encode(shared) == expected
+    assert shared.spec.containers[0] is one.spec.containers[0]
+    assert decode.share(msgspec.json.decode(expected, type=core.Pod), shared) is shared
+    assert decode.share(core.PodIP(ip="1"), core.HostIP(ip="1")) == core.PodIP(ip="1")

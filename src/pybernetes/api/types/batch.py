@@ -59,7 +59,7 @@ class JobSpec(Struct):
 class JobCondition(Struct):
     type: str = always("")
     status: str = always("")
-    lastProbeTime: Time = ""
+    lastProbeTime: Time | None = None
     lastTransitionTime: Time = ""
     reason: str = ""
     message: str = ""

@@ -29,7 +29,7 @@ class PersistentVolumeClaimSpec(Struct):
 class PersistentVolumeClaimCondition(Struct):
     type: str = always("")
     status: str = always("")
-    lastProbeTime: Time = ""
+    lastProbeTime: Time | None = None
     lastTransitionTime: Time = ""
     reason: str = ""
     message: str = ""

@@ -201,7 +201,7 @@ class PodCondition(Struct):
     type: str = always("")
     observedGeneration: int = 0
     status: str = always("")
-    lastProbeTime: Time = ""
+    lastProbeTime: Time | None = None
     lastTransitionTime: Time = ""
     reason: str = ""
     message: str = ""
