@@ -112,16 +112,19 @@ def get(connection: Any, key: str, revision: int = _ANY) -> Record | None:
     return None
 
 
-def list_(connection: Any, prefix: str, revision: int, limit: int, start: str) -> backend.ListResult:
-    """Records under a prefix as of a revision. Raises Compacted."""
-    span = (max(prefix, start), backend.prefix_end(prefix), revision)
+def list_(connection: Any, prefix: str, revision: int, limit: int, start: str) -> Sequence[Record]:
+    """At most `limit` records under a prefix as of a revision. Raises Compacted."""
     with transaction(connection, "DEFERRED"):
         if revision < (gone := compacted(connection)):
             raise backend.Compacted(gone)
-        records = [Record(*row) for row in connection.execute(_LIST, (*span, limit or -1))]
-        full = bool(limit) and len(records) == limit
-        remaining = connection.execute(_COUNT, span).get - len(records) if full else 0
-    return backend.ListResult(records, revision, remaining)
+        rows = connection.execute(_LIST, (max(prefix, start), backend.prefix_end(prefix), revision, limit))
+        return [Record(*row) for row in rows]
+
+
+def count(connection: Any, prefix: str, revision: int, start: str) -> int:
+    """How many records there are under a prefix from the key `start` on, as of a revision."""
+    found = connection.execute(_COUNT, (max(prefix, start), backend.prefix_end(prefix), revision)).get
+    return int(found)
 
 
 def history(connection: Any, prefix: str, after: int, until: int) -> Sequence[Event]:

@@ -285,15 +285,10 @@ class WatchCache:
         one.after = after or self._contents.revision
         if one.after < self._contents.floor:
             raise listing.too_old(one.after, self._contents.floor)
-        news = (one.judge(change) for change in self._contents.since(one.after) if within(change.key, one.scope))
+        news = (one.judge(change) for change in self._contents.since(one.after) if one.covers(change.key))
         return [event for event in news if event is not None]
 
 
 def folder(prefix: str) -> str:
     """The prefix with one slash at its end: `/registry/pods` must not reach `/registry/podsets/…`."""
     return prefix if prefix.endswith("/") else prefix + "/"
-
-
-def within(key: str, scope: str) -> bool:
-    """Whether a key lies in a watch's scope: a prefix that ends in a slash, or one key."""
-    return key.startswith(scope) if scope.endswith("/") else key == scope

@@ -94,13 +94,17 @@ class Watcher:
         if self.ended:
             ended()
 
+    def covers(self, key: str) -> bool:
+        """Whether a key lies in the scope: a prefix that ends in a slash, or one key."""
+        return key.startswith(self.scope) if self.scope.endswith("/") else key == self.scope
+
     def judge(self, change: cached.Change) -> cached.WatchEvent | None:
         """The event this change is to this watcher, if it is one."""
         if change.revision <= self.after:
             return None
         if self.unfiltered:
             return change.plain
-        if self.trigger is not None and not change.key.startswith(self.scope):
+        if self.trigger is not None and not self.covers(change.key):
             return None
         current, previous, matches = change.current, change.previous, self.selection.matches
         return change.event(current is not None and matches(current), previous is not None and matches(previous))

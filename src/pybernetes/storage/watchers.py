@@ -1,7 +1,7 @@
 """Which watchers a change can concern: found by scope or by an exact field, so that most are never asked. Pure.
 
-A watcher is filed under one place: an exact field of its selection (`spec.nodeName=n1`: a kubelet's pods) if it has
-one, else its scope (the resource, a namespace, one object).
+A watcher is filed under one place: an exact field of its selection (`metadata.name=n1`: a kubelet's node,
+`spec.nodeName=n1`: its pods) if it has one, else its scope (the resource, a namespace, one object).
 Upstream: k8s.io/apiserver/pkg/storage/cacher/cacher.go (indexedWatchers, triggers).
 """
 
@@ -13,7 +13,8 @@ from pybernetes.storage import cached, watcher
 
 Place = TypeVar("Place", str, tuple[str, str])
 
-METADATA = "metadata."
+NAME = "metadata.name"
+NAMESPACE = "metadata.namespace"
 
 
 class Watchers:
@@ -34,11 +35,12 @@ class Watchers:
 
     def add(self, one: watcher.Watcher) -> None:
         """File a watcher where changes that concern it will look."""
-        exact = [pair for pair in one.selection.exact_fields().items() if not pair[0].startswith(METADATA)]
-        if exact:
-            one.trigger = exact[0]
-            self._fields[exact[0][0]] += 1
-            self._values.setdefault(exact[0], {})[one] = None
+        exact = one.selection.exact_fields()
+        field = NAME if NAME in exact else next((name for name in exact if name != NAMESPACE), "")
+        if field:
+            one.trigger = field, exact[field]
+            self._fields[field] += 1
+            self._values.setdefault(one.trigger, {})[one] = None
         else:
             self._scopes.setdefault(one.scope, {})[one] = None
 
@@ -77,7 +79,9 @@ class Watchers:
         return found
 
     def _at(self, field: str, change: cached.Change) -> Iterable[watcher.Watcher]:
+        if field == NAME:
+            # The key ends in the name: no need to look into the object.
+            return self._values.get((NAME, change.key[change.key.rfind("/") + 1 :]), ())
         states = (change.current, change.previous)
         values = {state.fields.get(field, "") for state in states if state is not None}
-        for value in values:
-            yield from self._values.get((field, value), ())
+        return [one for value in values for one in self._values.get((field, value), ())]

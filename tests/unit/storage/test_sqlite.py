@@ -148,6 +148,20 @@ async def test_writers_find_their_write_in_the_watch_cache(path: pathlib.Path) -
     await store.close()
 
 
+async def test_long_lists_give_way_and_stay_at_their_revision(path: pathlib.Path) -> None:
+    store = await opened(path)
+    records = await asyncio.gather(*(store.create(f"{KEY}{number:03}", b"{}") for number in range(600)))
+    listing = asyncio.ensure_future(store.list(KEY))
+    await asyncio.sleep(0)
+    await store.create(KEY + "999", b"{}")
+    assert list((await listing).records) == records
+    page = await store.list(KEY, limit=500, revision=601)
+    assert (list(page.records), page.remaining) == (records[:500], 100)
+    rest = await store.list(KEY, limit=500, revision=601, start=records[500].key)
+    assert (list(rest.records), rest.remaining) == (records[500:], 0)
+    await store.close()
+
+
 async def test_a_write_nobody_waits_for_still_happens(path: pathlib.Path) -> None:
     store = await opened(path)
     task = asyncio.ensure_future(store.create(KEY + "x", b"{}"))

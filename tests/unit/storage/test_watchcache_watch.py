@@ -168,6 +168,19 @@ async def test_a_kubelet_sees_a_pod_when_it_is_bound(cache: WatchCache, pods: Po
     assert other[1].take() == ["MODIFIED b/new@13"]
 
 
+async def test_watches_by_name(cache: WatchCache, pods: Pods) -> None:
+    by_name = {
+        scope: (await follow(cache, scope, resource_version="5", selection=select("", "metadata.name=x")))[1]
+        for scope in ("", "/registry/pods/a/", "/registry/pods/b/", "/registry/pods/b/x", "/registry/pods/b/y")
+    }
+    await pods.put("a/x")
+    await pods.put("b/x")
+    await pods.put("b/xx")
+    assert [told.take() for told in by_name.values()] == [
+        ["MODIFIED a/x@6", "ADDED b/x@7"], ["MODIFIED a/x@6"], ["ADDED b/x@7"], ["ADDED b/x@7"], []
+    ]  # fmt: skip
+
+
 async def test_frames_are_encoded_once_and_shared(cache: WatchCache, pods: Pods) -> None:
     readers = [(await follow(cache, resource_version="5"))[1] for _ in range(3)]
     readers.append((await follow(cache, resource_version="5", selection=select("color=red")))[1])
