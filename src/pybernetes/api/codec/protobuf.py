@@ -175,12 +175,30 @@ def _message(plan: Plan, data: bytes, pos: int, end: int, depth: int) -> dict[st
                 out[name] = data[pos:stop].decode("utf-8", "replace")
             else:
                 out.pop(name, None)
+        elif operation == MESSAGE:
+            inner = argument if argument.__class__ is dict else _bind(plan, tag)
+            out[name] = _message(inner, data, pos, stop, depth + 1)
+        elif operation == REPEATED_MESSAGE:
+            inner = argument if argument.__class__ is dict else _bind(plan, tag)
+            item = _message(inner, data, pos, stop, depth + 1)
+            if name in out:
+                out[name].append(item)
+            else:
+                out[name] = [item]
         else:
             _delimited(field, data, pos, stop, depth, out)
         pos = stop
     if pos != end:
         raise failure.DecodeError(UNEXPECTED_EOF)
     return out
+
+
+def _bind(plan: Plan, tag: int) -> Plan:
+    """Put the plan of a message where its name stood."""
+    operation, name, argument, drop = plan[tag]
+    bound = _plan(argument)
+    plan[tag] = (operation, name, bound, drop)
+    return bound
 
 
 def _delimited(
@@ -214,14 +232,7 @@ def _delimited(
         if pos != stop:
             raise failure.DecodeError(UNEXPECTED_EOF)
     else:
-        plan = argument if isinstance(argument, dict) else _plan(argument)
-        value = _message(plan, data, pos, stop, depth + 1)
-        if operation == MESSAGE:
-            out[name] = value
-        elif operation == REPEATED_MESSAGE:
-            out.setdefault(name, []).append(value)
-        else:
-            out.update(value)
+        out.update(_message(_plan(argument), data, pos, stop, depth + 1))
 
 
 def _base64(data: bytes) -> str:

@@ -102,3 +102,21 @@ def test_media_types(content_type: str, media: str) -> None:
 def test_unknown_media_type() -> None:
     with pytest.raises(errors.UnsupportedMediaType):
         body.media_type("text/plain")
+
+
+def warned() -> list[Any]:
+    """Recorded requests that were accepted with a warning about their fields."""
+    found = []
+    for path in sorted(UPSTREAM.glob("*.yaml")):
+        for case in pyyaml.load(path.read_text(), Loader=pyyaml.CSafeLoader):
+            warnings = case.get("expect", {}).get("warnings", [])
+            if case["method"] == "POST" and any(" field " in warning for warning in warnings):
+                found.append(pytest.param(case, warnings, id=f"{path.stem}-{case['name']}"))
+    return found
+
+
+@pytest.mark.parametrize(("case", "warnings"), warned())
+def test_warns_as_upstream_does(case: dict[str, Any], warnings: list[str]) -> None:
+    data = case["body"] if isinstance(case["body"], str) else json.dumps(case["body"])
+    read = body.read(data.encode(), body.media_type(case["contentType"]), expected_of(case))
+    assert [f"299 - {json.dumps(warning)}" for warning in read.warnings] == warnings

@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import pytest
+import yaml
 
 from pybernetes.api.codec import failure, structure
 
@@ -144,3 +145,23 @@ def test_completion() -> None:
 def test_not_registered() -> None:
     with pytest.raises(failure.NotRegistered, match=r'no kind "Widget" is registered for version "example.com/v1"'):
         structure.conform({}, "example.com/v1", "Widget")
+
+
+DEFAULTS = pathlib.Path(__file__).parents[3] / "golden" / "upstream" / "defaults"
+
+
+@pytest.mark.parametrize("path", sorted(DEFAULTS.glob("*.output.yaml")), ids=lambda path: path.name.split(".")[0])
+def test_what_upstream_stored_stays_as_it_is(path: pathlib.Path) -> None:
+    text = path.read_text().replace("<time>", "'2025-01-01T00:00:00Z'").replace("<port>", "30000")
+    written = without_nulls(yaml.load(text, Loader=yaml.CSafeLoader))
+    obj = json.loads(json.dumps(written))
+    assert structure.conform(obj, written["apiVersion"], written["kind"]) == []
+    assert obj == written
+    structure.complete(obj, written["apiVersion"], written["kind"])
+    assert obj == written
+
+
+@pytest.mark.parametrize("path", sorted(DEFAULTS.glob("*.input.yaml")), ids=lambda path: path.name.split(".")[0])
+def test_what_users_write_is_known(path: pathlib.Path) -> None:
+    for obj in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader):
+        assert structure.conform(obj, obj["apiVersion"], obj["kind"]) == []
