@@ -9,7 +9,8 @@ Upstream: k8s.io/apiserver/pkg/storage/etcd3 (semantics).
 import bisect
 from collections.abc import Sequence
 
-from pybernetes.storage import backend, feed
+from pybernetes.aio import clock as clocks
+from pybernetes.storage import backend, compaction, feed
 from pybernetes.storage.backend import Event, EventType, Record
 
 FIRST_REVISION = 1
@@ -19,10 +20,13 @@ FIRST_REVISION = 1
 class MemoryBackend:
     """Current records, sorted keys and a log of the newest changes.
 
-    `history` bounds the log: when it holds twice as many changes the older half is compacted away.
+    `history` bounds the log: when it holds twice as many changes the older half is compacted away. With a clock,
+    history is compacted in time as well.
     """
 
-    def __init__(self, *, history: int = 10_000) -> None:
+    def __init__(self, *, history: int = 10_000, clock: clocks.Clock | None = None) -> None:
+        self._clock = clock
+        self._compactor: compaction.Compactor | None = None
         self._history = history
         self._feed = feed.Feed(FIRST_REVISION)
         self._revision = FIRST_REVISION
@@ -48,12 +52,16 @@ class MemoryBackend:
         return self._feed.subscribe(prefix, deliver)
 
     async def start(self) -> None:
-        """Open again after a close; the contents are still there."""
+        """Open, also after a close; the contents are still there."""
         self._closed = False
+        if self._clock is not None:
+            self._compactor = compaction.Compactor(self._clock, lambda: self._revision, self._forget)
 
     async def close(self) -> None:
         """End watches and refuse further calls."""
         self._closed = True
+        if self._compactor is not None:
+            self._compactor.stop()
         self._feed.close()
 
     async def revision(self) -> int:

@@ -211,7 +211,10 @@ def lock(path: pathlib.Path) -> int:
     """Make the file if need be, readable by its owner only, and take its lock: a descriptor. Raises Unavailable."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = not path.exists()
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        if new:
+            _sync_folders(path)
         # Beside the database: SQLite's own locks on a file are lost when any descriptor of it is closed.
         held = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as failure:
@@ -222,3 +225,13 @@ def lock(path: pathlib.Path) -> int:
         os.close(held)
         raise backend.Unavailable(f"storage {path.name}: another process is using it") from failure
     return held
+
+
+def _sync_folders(path: pathlib.Path) -> None:
+    """Names last too: without this a new file, synced or not, can be gone after a power cut."""
+    for folder in (path.parent, path.parent.parent):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

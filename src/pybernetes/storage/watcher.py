@@ -42,6 +42,7 @@ class Watcher:
         "_ended",
         "_forget",
         "_make_bookmark",
+        "_room",
         "_timer",
         "after",
         "ended",
@@ -61,6 +62,7 @@ class Watcher:
         self._clock = clock
         self._deadline = clock.monotonic() + options.timeout if options.timeout > 0 else 0.0
         self._buffer: list[cached.WatchEvent] | None = []
+        self._room = BUFFER
         self._deliver: Deliver | None = None
         self._ended: Callable[[], None] = _nothing
         self._forget: Callable[[Watcher], None] | None = None
@@ -76,6 +78,7 @@ class Watcher:
         """For the cache: what comes first, how to leave it, and how bookmarks are made if the client wants them."""
         self._forget = forget
         self._buffer = list(initial)
+        self._room = len(initial) + BUFFER
         self._make_bookmark = make_bookmark
         if make_bookmark is not None:
             self._schedule_bookmark()
@@ -114,8 +117,11 @@ class Watcher:
         if self.ended:
             return
         if self._deliver is None:
-            assert self._buffer is not None
-            self._buffer += events
+            # Nobody may ever attach (the client left meanwhile): such a watch must not gather the world.
+            if self._buffer is None or len(self._buffer) > self._room:
+                self.end()
+            else:
+                self._buffer += events
             return
         try:
             self._deliver(events)

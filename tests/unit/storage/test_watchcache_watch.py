@@ -249,6 +249,16 @@ async def test_what_happens_before_attaching_is_kept(cache: WatchCache, pods: Po
     assert told.take() == ["MODIFIED a/x@4", "MODIFIED b/y@6", "DELETED b/y@7"]
 
 
+async def test_a_watch_that_nobody_attaches_to_is_cut(cache: WatchCache, pods: Pods) -> None:
+    forgotten = await cache.watch()
+    for _ in range(1100):
+        await pods.put("a/x")
+    assert forgotten.ended
+    told = Told()
+    forgotten.attach(told.deliver, told.ended)
+    assert told.ends == 1
+
+
 async def test_a_stopped_watch_hears_no_more(cache: WatchCache, pods: Pods) -> None:
     one, told = await follow(cache, resource_version="5")
     one.stop()
