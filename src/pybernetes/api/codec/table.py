@@ -12,6 +12,7 @@ from typing import NamedTuple
 TABLE = pathlib.Path(__file__).parent.parent / "data" / "protobuf.txt.gz"
 META_PACKAGE = "k8s.io.apimachinery.pkg.apis.meta.v1"
 CORE_PACKAGE = "k8s.io.api.core.v1"
+OPTIONS = frozenset({"CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions"})
 SCALARS = frozenset("sbilutd")
 GO_SCALARS = {"s": "string", "b": "[]uint8", "i": "int32", "l": "int64", "u": "uint32", "t": "bool", "d": "float64"}
 
@@ -92,12 +93,14 @@ def _table() -> _Table:
 
 
 def find(api_version: str, kind: str) -> Name | None:
-    """The message of a kind; options and the like travel under the apiVersion of whichever group is asked."""
+    """The message of a built-in kind; options travel under the apiVersion of whichever group is asked."""
     table = _table()
     package = table.package_of.get(api_version)
     if package is not None and (package, kind) in table.lines:
         return Name(package, kind)
-    return Name(META_PACKAGE, kind) if (META_PACKAGE, kind) in table.lines else None
+    if kind in OPTIONS or (api_version == "v1" and (META_PACKAGE, kind) in table.lines):
+        return Name(META_PACKAGE, kind)
+    return None
 
 
 def enum(package: str, go_type: str) -> tuple[str, ...]:

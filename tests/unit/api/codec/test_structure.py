@@ -147,6 +147,13 @@ def test_not_registered() -> None:
         structure.conform({}, "example.com/v1", "Widget")
 
 
+def test_what_is_built_in() -> None:
+    assert structure.knows("v1", "Status")
+    assert structure.knows("example.com/v1", "DeleteOptions")
+    assert not structure.knows("example.com/v1", "Condition")
+    assert not structure.knows("apps/v1", "Pod")
+
+
 DEFAULTS = pathlib.Path(__file__).parents[3] / "golden" / "upstream" / "defaults"
 
 
