@@ -60,7 +60,8 @@ class KubeletConfig:
     node_status_update_frequency: float = 10.0
     node_status_report_frequency: float = 300.0
     node_lease_duration_seconds: int = 40
-    registry_burst: int = 10
+    pod_infra_image: str = "localhost/pybernetes/pause:1"
+    """never collected as garbage"""
     max_containers_per_pod: int = 1
     """dead containers kept of each container of a live pod"""
     simulated: bool = False

@@ -73,30 +73,32 @@ class Pleg:
                 logger.warning("event stream of the runtime: %s", failure)
             self.has_events = False
             await self._clock.sleep(_RECONNECT_DELAY)
-            await self._try_relist()  # what happened in between was not announced
+            await self.try_relist()  # what happened in between was not announced
 
     async def _handle(self, event: runtime.Event) -> None:
         if event.kind is runtime.EventKind.RESYNC:
-            await self._try_relist()
+            await self.try_relist()
             return
         uid = event.pod_uid or self._pod_of.get(event.container_id, "")
         if event.kind is runtime.EventKind.STOPPED:
             self._exiting.add(event.container_id)
-        elif event.kind is runtime.EventKind.DELETED:
-            self._exiting.discard(event.container_id)
-            self._pod_of.pop(event.container_id, None)
-            return  # removals are our own work
+        else:
+            if event.kind is runtime.EventKind.DELETED:
+                self._exiting.discard(event.container_id)
+                self._pod_of.pop(event.container_id, None)
+            return  # starts and removals are our own work
         if uid:
             self._on_change(uid)
-        elif event.kind is runtime.EventKind.STOPPED:
-            await self._try_relist()
+        else:
+            await self.try_relist()
 
     async def _relist_periodically(self) -> None:
         while True:
-            await self._try_relist()
+            await self.try_relist()
             await self._clock.sleep(self._period_with_events if self.has_events else self._period)
 
-    async def _try_relist(self) -> None:
+    async def try_relist(self) -> None:
+        """Look at everything; a runtime that does not answer is only logged."""
         try:
             await self.relist()
         except runtime.CriError as failure:

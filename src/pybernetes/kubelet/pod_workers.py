@@ -4,8 +4,8 @@
      │ ▲                                   │ ▲
      └─┘ again on every change             └─┘ again with a shorter grace period, or after a failure
 
-A worker never goes back: a pod that has begun to terminate will not be started again. It sleeps until somebody wakes it:
-a change of the pod, of its containers, of a probe's result, or a deadline it asked for itself.
+A worker never goes back: a pod that has begun to terminate will not be started again. It sleeps until somebody wakes
+it: a change of the pod, of its containers, of a probe's result, or a deadline it asked for itself.
 
 Path: 14 kubelet decides the actions. Upstream: pkg/kubelet/pod_workers.go.
 """

@@ -1,7 +1,7 @@
 """What the node knows of its pods goes to the API, and the last word on a deleted pod is its removal.
 
-For each pod there is at most one request under way; what comes meanwhile is sent together afterwards. A patch carries only
-what differs from what the server has, and the pod's uid, so that it cannot hit a successor of the same name.
+For each pod there is at most one request under way; what comes meanwhile is sent together afterwards. A patch carries
+only what differs from what the server has, and the pod's uid, so that it cannot hit a successor of the same name.
 
 Path: 16 status goes back. Upstream: pkg/kubelet/status/status_manager.go.
 """

@@ -25,7 +25,7 @@ class Found:
     config_maps: Mapping[str, core.ConfigMap] = dataclasses.field(default_factory=dict)
     secrets: Mapping[str, core.Secret] = dataclasses.field(default_factory=dict)
     tokens: Mapping[core.ServiceAccountTokenProjection, str] = dataclasses.field(default_factory=dict)
-    environment: environment.Sources = dataclasses.field(default_factory=environment.Sources)
+    sources: environment.Sources = dataclasses.field(default_factory=environment.Sources)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,12 +124,12 @@ def _downward(
     result = {}
     for item in items:
         if item.fieldRef is not None:
-            text = environment.field_value(item.fieldRef.fieldPath, pod, found.environment)
+            text = environment.field_value(item.fieldRef.fieldPath, pod, found.sources)
         elif item.resourceFieldRef is not None:
             container = runtime_status.find_container(pod.spec, item.resourceFieldRef.containerName)
             if container is None:
                 raise ContentError(f"container {item.resourceFieldRef.containerName} not found")
-            text = resources.field_value(item.resourceFieldRef, container, found.environment.allocatable)
+            text = resources.field_value(item.resourceFieldRef, container, found.sources.allocatable)
         else:
             continue
         result[item.path] = Projected(text.encode(), mode if item.mode is None else item.mode, item.user)

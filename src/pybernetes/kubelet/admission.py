@@ -1,0 +1,58 @@
+"""Whether this node takes a pod that was bound to it.
+
+The scheduler decided with what it knew; static pods and races make the node have the last word.
+
+Upstream: pkg/kubelet/lifecycle/predicate.go. Pure.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from pybernetes.api.types import core
+from pybernetes.apimachinery import quantity
+from pybernetes.kubelet import resources
+
+_COUNTED = ("cpu", "memory", "ephemeral-storage")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a pod may not run here."""
+
+    reason: str
+    message: str
+
+
+def admit(
+    pod: core.Pod, others: Iterable[core.Pod], allocatable: Mapping[str, str], node_labels: Mapping[str, str]
+) -> Rejection | None:
+    """None when the pod fits beside the others that run here."""
+    running = list(others)
+    room = quantity.parse(allocatable.get("pods", "110")).value()
+    if len(running) + 1 > room:
+        return _lack("pods", 1, len(running), room)
+    for name in _COUNTED:
+        wanted = resources.sum_pod(pod, name) or 0
+        if not wanted or name not in allocatable:
+            continue
+        used = sum(resources.sum_pod(one, name) or 0 for one in running)
+        total = quantity.parse(allocatable[name]).milli_value()
+        if used + wanted > total:
+            unit = 1 if name == "cpu" else 1000
+            return _lack(name, wanted // unit, used // unit, total // unit)
+    if any(node_labels.get(key) != text for key, text in pod.spec.nodeSelector.items()):
+        return Rejection(
+            "NodeAffinity",
+            "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+        )
+    if pod.spec.os is not None and pod.spec.os.name not in ("", node_labels.get("kubernetes.io/os", "linux")):
+        return Rejection("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    return None
+
+
+def _lack(name: str, wanted: int, used: int, total: int) -> Rejection:
+    return Rejection(
+        f"OutOf{name}",
+        f"Pod was rejected: Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, "
+        f"capacity: {total}",
+    )

@@ -1,0 +1,332 @@
+"""The node agent: brings the pods bound to this node to life, keeps them so, and tells the API.
+
+    API (pods of this node) ─┐
+    runtime events (PLEG) ───┼──► pod workers ──► runtime manager ──► CRI
+    probe results ───────────┘        └──► status manager ──► API
+    node status, lease, housekeeping, HTTPS server beside them
+
+`Kubelet` only wires and dispatches; what a worker does with a pod is in `pod_sync`.
+
+Path: 14 kubelet decides the actions. Upstream: pkg/kubelet/kubelet.go (syncLoop, HandlePodCleanups).
+"""
+
+import asyncio
+import logging
+import pathlib
+import ssl
+
+import msgspec
+
+from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
+from pybernetes.api.types import core
+from pybernetes.client import events as client_events
+from pybernetes.client import informer as informers
+from pybernetes.client import rest
+from pybernetes.http import client as http_client
+from pybernetes.kubelet import (
+    admission,
+    container_starter,
+    environment,
+    garbage,
+    image_manager,
+    lease,
+    lifecycle_hooks,
+    machine,
+    naming,
+    node_status,
+    pleg,
+    pod_conditions,
+    pod_sources,
+    pod_sync,
+    pod_workers,
+    prober,
+    probes,
+    recording,
+    runtime_manager,
+    status,
+    surroundings,
+)
+from pybernetes.kubelet import config as configs
+from pybernetes.kubelet.cri import convert, runtime
+from pybernetes.kubelet.volumes import manager, objects
+
+logger = logging.getLogger(__name__)
+
+
+class Kubelet:
+    """One node's agent. `ready` is set when the node is registered and its pods are being looked after."""
+
+    def __init__(
+        self,
+        client: rest.Client,
+        clock: clocks.Clock,
+        config: configs.KubeletConfig,
+        cri: runtime.Runtime,
+        host: machine.Machine | None = None,
+    ) -> None:
+        self.client = client
+        self.clock = clock
+        self.config = config
+        self.cri = cri
+        self.ready = asyncio.Event()
+        self.host = host or (machine.simulated() if config.simulated else machine.read(config.root_dir))
+        self._finished: set[str] = set()
+        self._resolver = naming.Resolver()
+        self.group: tasks.TaskGroup
+        self.pods: pod_sources.ApiSource
+        self.services: informers.Informer[core.Service] | None = None
+        self.workers: pod_workers.PodWorkers
+        self.pleg: pleg.Pleg
+        self.prober: prober.Prober
+        self.statuses: status.StatusManager
+        self.node: node_status.NodeStatus
+        self.events: recording.Events
+        self.cache: objects.ObjectCache | None = None
+        self.volumes: manager.VolumeManager | None = None
+        self._sync: pod_sync.PodSync
+        self._garbage = garbage.GarbageCollector(cri, clock, config)
+
+    async def run(self) -> None:
+        """Be the node until cancelled."""
+        async with tasks.TaskGroup(f"kubelet {self.config.node_name}") as group:
+            self.group = group
+            http = http_client.HttpClient(_unverified_tls, clock=self.clock)
+            try:
+                self._wire(group, http)
+                await self._start(group)
+                await group.wait()
+            finally:
+                await http.close()
+
+    # -- wiring ------------------------------------------------------------------------------------------------------
+
+    def _wire(self, group: tasks.TaskGroup, http: http_client.HttpClient) -> None:
+        client, clock, config, cri = self.client, self.clock, self.config, self.cri
+        recorder = client_events.EventRecorder(client, "kubelet", clock, group, host=config.node_name)
+        self.events = recording.Events(recorder, config.node_name)
+        self.node = node_status.NodeStatus(client, clock, config, self.host, cri, self.events)
+        self._factory = informers.InformerFactory(client, clock, group)
+        self.pods = pod_sources.ApiSource(self._factory, config.node_name, self._pod_set, self._pod_removed)
+        period = config.relist_period if not config.simulated else config.relist_period_with_events
+        self.pleg = pleg.Pleg(
+            cri, clock, self._pod_changed, period=period, period_with_events=config.relist_period_with_events
+        )
+        self.node.pleg_healthy = lambda: self.pleg.healthy
+        asker = probes.Probes(cri, http, clock)
+        self.prober = prober.Prober(asker, clock, self.events, group, self._pod_changed)
+        self.statuses = status.StatusManager(client, clock, group, self.pods.get, self._could_run)
+        if not config.simulated:
+            self.services = self._factory.informer(core.Service)
+            self.cache = objects.ObjectCache(self._factory, clock, self._object_changed)
+            self.volumes = manager.VolumeManager(
+                client, clock, config, self.cache, self.events, group, self._environment_sources
+            )
+        self._sync = pod_sync.PodSync(
+            pod_sync.Parts(
+                client=client,
+                clock=clock,
+                config=config,
+                pleg=self.pleg,
+                prober=self.prober,
+                events=self.events,
+                statuses=self.statuses,
+                volumes=self.volumes,
+                cache=self.cache,
+                network_error=lambda: self.node.runtime.network_error,
+                runtime_name=lambda: self.node.runtime.version.runtime_name or "containerd",
+            )
+        )
+        self._sync.manager = self._runtime_manager(http)
+        self.workers = pod_workers.PodWorkers(self._sync, clock, group, config.sync_frequency)
+        self.workers.on_finished = self._worker_finished
+
+    def _runtime_manager(self, http: http_client.HttpClient) -> runtime_manager.RuntimeManager:
+        hooks = lifecycle_hooks.Hooks(self.cri, http, self.clock)
+        images = image_manager.ImageManager(self.cri, self.clock, self.events)
+        source: container_starter.SurroundingsSource = surroundings.SimulatedSurroundings(self.host.memory)
+        if self.cache is not None and self.volumes is not None:
+            source = surroundings.RealSurroundings(
+                self.config, self.cache, self.volumes, self._environment_sources, self.host.memory
+            )
+        starter = container_starter.ContainerStarter(self.cri, images, hooks, source, self.events)
+        outside = runtime_manager.PodOutside(
+            sandbox_options=self._sandbox_options,
+            termination_requested=self._termination_requested,
+            sandbox_ready=self._sync.sandbox_ready,
+            runtime_handler=lambda pod: self._sync.handlers.get(pod.metadata.uid, ""),
+        )
+        return runtime_manager.RuntimeManager(self.cri, self.clock, self.events, starter, hooks, outside)
+
+    async def _start(self, group: tasks.TaskGroup) -> None:
+        config = self.config
+        if not config.simulated:
+            config.pods_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+            config.pod_logs_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+            path = pathlib.Path(config.resolv_conf)
+            if config.resolv_conf and path.exists():
+                self._resolver = naming.parse_resolv_conf(path.read_text(encoding="utf-8"))
+        self.events.node(recording.NORMAL, "Starting", "Starting kubelet.")
+        await self.node.refresh_runtime()
+        await self.pleg.try_relist()
+        if config.register_node:
+            await self.node.register()
+        group.start(
+            lease.NodeLease(self.client, self.clock, config.node_name, config.node_lease_duration_seconds).run(),
+            "lease",
+        )
+        group.start(self.node.run(), "node status")
+        group.start(self.pleg.run(), "pleg")
+        await self._factory.start()
+        await self._factory.wait_for_sync()
+        for pod in self.pods.all():
+            self._pod_set(pod)
+        group.start(self._housekeeping(), "housekeeping")
+        self.ready.set()
+
+    # -- what happens ------------------------------------------------------------------------------------------------
+
+    def _pod_set(self, pod: core.Pod) -> None:
+        """A pod of this node appeared or changed."""
+        if self.services is not None and not self.services.has_synced:
+            return  # variables of services could not be made yet; `_start` hands over all pods afterwards
+        uid = pod.metadata.uid
+        if self.workers.get(uid) is None and not self._admit(pod):
+            return
+        self.workers.update(pod)
+        if uid in self._finished:
+            self.statuses.flush(uid)
+        if (
+            self.volumes is not None
+            and self.volumes.is_mounted(uid)
+            and any(one.downwardAPI is not None or one.projected is not None for one in pod.spec.volumes)
+        ):
+            self.group.start(self.volumes.refresh(uid, pod), f"refresh volumes of {pod.metadata.name}")
+
+    def _admit(self, pod: core.Pod) -> bool:
+        if pod.metadata.deletionTimestamp is not None or pod_conditions.is_terminal(pod.status.phase):
+            return True
+        if pod.status.containerStatuses and any(one.containerID for one in pod.status.containerStatuses):
+            return True  # it was admitted before this kubelet started
+        others = [
+            one
+            for one in self.pods.all()
+            if one.metadata.uid != pod.metadata.uid and self.workers.could_have_running_containers(one.metadata.uid)
+        ]
+        rejection = admission.admit(pod, others, self.node.allocatable, self._node_labels())
+        if rejection is None:
+            return True
+        self.events.pod(pod, recording.WARNING, rejection.reason, rejection.message)
+        rejected = msgspec.structs.replace(
+            pod.status, phase="Failed", reason=rejection.reason, message=rejection.message
+        )
+        self.statuses.set(pod, rejected)
+        return False
+
+    def _node_labels(self) -> dict[str, str]:
+        return {"kubernetes.io/os": self.host.operating_system, **self.node.labels}
+
+    def _pod_removed(self, pod: core.Pod) -> None:
+        """A pod of this node is gone from the API."""
+        uid = pod.metadata.uid
+        worker = self.workers.get(uid)
+        if worker is None:
+            self.statuses.forget(uid)
+            return
+        self.workers.removed(pod)
+        if uid in self._finished:
+            self._forget(pod)
+
+    def _worker_finished(self, pod: core.Pod) -> None:
+        """Nothing of the pod runs any more."""
+        uid = pod.metadata.uid
+        self._finished.add(uid)
+        if self.pods.get(uid) is None:
+            self._forget(pod)
+
+    def _forget(self, pod: core.Pod) -> None:
+        uid = pod.metadata.uid
+        self._finished.discard(uid)
+        self.workers.forget(uid)
+        self.statuses.forget(uid)
+        self._sync.forget(uid)
+        self.pleg.forget(uid)
+        self.group.start(self._remove(pod), f"remove {pod.metadata.name}")
+
+    async def _remove(self, pod: core.Pod) -> None:
+        try:
+            await self._garbage.remove_pod(pod.metadata.uid, pod.metadata.namespace, pod.metadata.name)
+        except (runtime.CriError, OSError) as failure:
+            logger.warning("removing what is left of %s: %s (housekeeping will retry)", pod.metadata.name, failure)
+
+    def _pod_changed(self, uid: str) -> None:
+        """The runtime or a probe has news about a pod."""
+        self.workers.wake(uid)
+
+    def _object_changed(self, uid: str) -> None:
+        """A ConfigMap or Secret that a pod uses changed."""
+        if self.volumes is not None and self.volumes.is_mounted(uid):
+            self.group.start(self.volumes.refresh(uid), f"refresh volumes of {uid}")
+        else:
+            self.workers.wake(uid)
+
+    # -- answers for the parts ---------------------------------------------------------------------------------------
+
+    def _could_run(self, uid: str) -> bool:
+        return self.workers.could_have_running_containers(uid)
+
+    def _termination_requested(self, uid: str) -> bool:
+        return self.workers.termination_requested(uid)
+
+    def _sandbox_options(self, pod: core.Pod) -> convert.SandboxOptions:
+        config = self.config
+        directory = convert.log_directory(str(config.pod_logs_dir), pod)
+        if not config.simulated:
+            pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+        resolver = naming.pod_resolver(pod, self._resolver, config.cluster_dns, config.cluster_domain)
+        host, _ = naming.host_name(pod, config.cluster_domain)
+        return convert.SandboxOptions(directory, resolver, host)
+
+    def _environment_sources(self, pod: core.Pod, ips: tuple[str, ...] = ()) -> environment.Sources:
+        if not ips:
+            known = self.pleg.statuses.get(pod.metadata.uid)
+            ips = known.ips if known is not None else ()
+            ips = ips or tuple(one.ip for one in pod.status.podIPs)
+        return environment.Sources(
+            services=tuple(self.services.list()) if self.services is not None else (),
+            pod_ips=ips,
+            host_ips=(self.config.node_ip,) if self.config.node_ip else (),
+            allocatable=self.node.allocatable,
+            node_name=self.config.node_name,
+        )
+
+    # -- housekeeping ------------------------------------------------------------------------------------------------
+
+    async def _housekeeping(self) -> None:
+        while True:
+            try:
+                await self._clean_up()
+            except (runtime.CriError, OSError) as failure:
+                logger.warning("housekeeping: %s", failure)
+            await self.clock.sleep(self.config.housekeeping_interval)
+
+    async def _clean_up(self) -> None:
+        """End pods that nobody asked for, then collect what is left over."""
+        known = self.workers.known() | {pod.metadata.uid for pod in self.pods.all()}
+        for uid, lost in (await self.pleg.relist()).items():
+            if uid not in known:
+                logger.info("pod %s/%s is not known to the API: ending it", lost.namespace, lost.name)
+                await self._garbage.remove_pod(uid, lost.namespace, lost.name)
+        await self._garbage.collect(known, self._finished)
+        if not self.config.simulated:
+            freed = await self._garbage.collect_images()
+            if freed:
+                logger.info("image garbage collection freed %d bytes", freed)
+
+
+def _unverified_tls() -> ssl.SSLContext:
+    """For probes and hooks: pods have no certificates that could be verified."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,232 @@
+"""The three steps of a pod's life on this node, as the pod workers call them.
+
+Path: 14 kubelet decides the actions, 16 status goes back.
+Upstream: pkg/kubelet/kubelet.go (SyncPod, SyncTerminatingPod, SyncTerminatedPod), kubelet_pods.go.
+"""
+
+import dataclasses
+import datetime
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from pybernetes.aio import clock as clocks
+from pybernetes.api.types import core, node
+from pybernetes.apimachinery import timestamps
+from pybernetes.client import rest
+from pybernetes.kubelet import config as configs
+from pybernetes.kubelet import (
+    pleg,
+    pod_conditions,
+    pod_status,
+    pod_workers,
+    prober,
+    recording,
+    runtime_manager,
+    runtime_status,
+    status,
+)
+from pybernetes.kubelet.cri import runtime
+from pybernetes.kubelet.volumes import manager, objects
+
+logger = logging.getLogger(__name__)
+
+_FAILED_AGAIN = 10.0
+
+
+@dataclasses.dataclass(slots=True)
+class Parts:
+    """What the steps work with; `volumes` and `cache` are absent on simulated nodes."""
+
+    client: rest.Client
+    clock: clocks.Clock
+    config: configs.KubeletConfig
+    pleg: pleg.Pleg
+    prober: prober.Prober
+    events: recording.Events
+    statuses: status.StatusManager
+    volumes: manager.VolumeManager | None
+    cache: objects.ObjectCache | None
+    network_error: Callable[[], str]
+    runtime_name: Callable[[], str]
+
+
+class PodSync:
+    """Implements `pod_workers.PodSyncer`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._reasons: dict[str, dict[str, tuple[str, str]]] = {}
+        self.manager: runtime_manager.RuntimeManager
+        self.handlers: dict[str, str] = {}
+        """runtime handler by pod uid"""
+
+    # -- SyncPod -----------------------------------------------------------------------------------------------------
+
+    async def sync_pod(self, pod: core.Pod) -> pod_workers.Synced:
+        """Report where the pod stands, then bring its containers to what the spec says."""
+        parts, uid = self._parts, pod.metadata.uid
+        seen = await parts.pleg.pod_status(uid)
+        parts.prober.add_pod(pod)
+        parts.prober.update(pod, seen)
+        api = self.generate(pod, seen)
+        deadline = self._until_deadline(pod, api)
+        if deadline is not None and deadline <= 0:
+            api = self._deadline_exceeded(pod, api)
+        parts.statuses.set(pod, api)
+        if pod_conditions.is_terminal(api.phase):
+            return pod_workers.Synced(terminal=True)
+        network = parts.network_error()
+        if network and not pod.spec.hostNetwork:
+            parts.events.pod(pod, recording.WARNING, recording.NETWORK_NOT_READY, f"network is not ready: {network}")
+            raise runtime_manager.SyncError(f"network is not ready: {network}", 1.0)
+        secrets = await self._set_up(pod)
+        seen = _with_ips(seen, api)
+        result = await self.manager.sync_pod(pod, seen, secrets, parts.prober.results_for_actions())
+        self._note_reasons(uid, result)
+        if result.acted or result.error:
+            await self._report_again(pod)
+        again = deadline
+        if result.error:
+            logger.info("sync of %s/%s: %s", pod.metadata.namespace, pod.metadata.name, result.error)
+            wait = result.retry_after if result.retry_after is not None else _FAILED_AGAIN
+            again = min(wait, deadline) if deadline is not None else wait
+        return pod_workers.Synced(again_after=again)
+
+    async def _set_up(self, pod: core.Pod) -> list[core.Secret]:
+        """Directories, volumes, pull secrets and the runtime handler."""
+        parts, uid = self._parts, pod.metadata.uid
+        if pod.spec.runtimeClassName and uid not in self.handlers:
+            found = await parts.client.resource(node.RuntimeClass).get(pod.spec.runtimeClassName)
+            self.handlers[uid] = found.handler
+        if parts.volumes is None or parts.cache is None:
+            return []
+        for name in ("volumes", "plugins", "containers"):
+            (parts.config.pod_dir(uid) / name).mkdir(parents=True, exist_ok=True, mode=0o750)
+        await parts.cache.register(pod)
+        if not parts.volumes.is_mounted(uid):
+            try:
+                await parts.volumes.mount(pod)
+            except manager.VolumeError as failure:
+                raise runtime_manager.SyncError(str(failure), failure.retry_after) from failure
+        names = [one.name for one in pod.spec.imagePullSecrets]
+        if not names:
+            return []
+        return list((await parts.cache.get_all(core.Secret, pod.metadata.namespace, names)).values())
+
+    def _note_reasons(self, uid: str, result: runtime_manager.SyncResult) -> None:
+        reasons = self._reasons.setdefault(uid, {})
+        for name in result.started:
+            reasons.pop(name, None)
+        reasons.update(result.reasons)
+
+    async def _report_again(self, pod: core.Pod) -> None:
+        """Tell the API what has just been done, without waiting for the next look."""
+        seen = await self._parts.pleg.pod_status(pod.metadata.uid)
+        self._parts.prober.update(pod, seen)
+        api = self.generate(pod, seen)
+        if not pod_conditions.is_terminal(api.phase):
+            self._parts.statuses.set(pod, api)
+
+    def sandbox_ready(self, pod: core.Pod) -> None:
+        """The network is there: say so before images are pulled.
+
+        Upstream: OnPodSandboxReady.
+        """
+        old = self._parts.statuses.get(pod.metadata.uid)
+        if old is None:
+            return
+        conditions = tuple(
+            msgspec.structs.replace(one, status="True", reason="", message="")
+            if one.type == pod_conditions.READY_TO_START
+            else one
+            for one in old.conditions
+        )
+        self._parts.statuses.set(pod, msgspec.structs.replace(old, conditions=conditions))
+
+    # -- status ------------------------------------------------------------------------------------------------------
+
+    def generate(self, pod: core.Pod, seen: runtime_status.PodStatus, *, terminal: bool = False) -> core.PodStatus:
+        """The API status that goes with what the runtime shows."""
+        parts, uid = self._parts, pod.metadata.uid
+        around = pod_status.Surroundings(
+            reasons=self._reasons.get(uid, {}),
+            probes=parts.prober.view(uid),
+            host_ips=(parts.config.node_ip,) if parts.config.node_ip else (),
+            runtime_name=parts.runtime_name(),
+        )
+        return pod_status.generate(pod, seen, parts.statuses.get(uid) or pod.status, around, terminal=terminal)
+
+    def _until_deadline(self, pod: core.Pod, api: core.PodStatus) -> float | None:
+        """Seconds until activeDeadlineSeconds have passed since the pod started."""
+        limit = pod.spec.activeDeadlineSeconds
+        if limit is None:
+            return None
+        if not api.startTime:
+            return float(limit)
+        start = timestamps.parse(api.startTime)
+        return (start + datetime.timedelta(seconds=limit) - self._parts.clock.now()).total_seconds()
+
+    def _deadline_exceeded(self, pod: core.Pod, api: core.PodStatus) -> core.PodStatus:
+        message = "Pod was active on the node longer than the specified deadline"
+        self._parts.events.pod(pod, recording.NORMAL, "DeadlineExceeded", message)
+        return msgspec.structs.replace(api, phase="Failed", reason="DeadlineExceeded", message=message)
+
+    # -- SyncTerminatingPod ------------------------------------------------------------------------------------------
+
+    async def sync_terminating_pod(self, pod: core.Pod, grace: int | None, kill: pod_workers.Kill | None) -> None:
+        """Stop all containers and report how they ended."""
+        parts, uid = self._parts, pod.metadata.uid
+        seen = await parts.pleg.pod_status(uid)
+        api = self.generate(pod, seen)
+        if kill is not None and kill.reason:
+            api = _killed(api, kill)
+        parts.statuses.set(pod, api)
+        parts.prober.stop_liveness_and_startup(uid)
+        try:
+            await self.manager.kill_pod(pod, seen, grace)
+        except runtime.CriError as failure:
+            parts.events.pod(pod, recording.WARNING, recording.FAILED_KILL, f"error killing pod: {failure}")
+            raise
+        parts.prober.remove_pod(uid)
+        stopped = await parts.pleg.pod_status(uid)
+        still = [one.name for one in stopped.containers if one.state is runtime.ContainerState.RUNNING]
+        if still:
+            raise runtime_manager.SyncError(f"containers still running after they were stopped: {still}", 0.1)
+        stopped = dataclasses.replace(stopped, ips=seen.ips or tuple(one.ip for one in api.podIPs))
+        parts.statuses.set(pod, self.generate(pod, stopped, terminal=True))
+
+    # -- SyncTerminatedPod -------------------------------------------------------------------------------------------
+
+    async def sync_terminated_pod(self, pod: core.Pod) -> None:
+        """Take the volumes away and report the end."""
+        parts, uid = self._parts, pod.metadata.uid
+        seen = await parts.pleg.pod_status(uid)
+        old = parts.statuses.get(uid) or pod.status
+        seen = dataclasses.replace(seen, ips=seen.ips or tuple(one.ip for one in old.podIPs))
+        parts.statuses.set(pod, self.generate(pod, seen, terminal=True))
+        if parts.volumes is not None and parts.cache is not None:
+            await parts.volumes.unmount(uid)
+            await parts.cache.unregister(uid)
+        parts.statuses.terminate(pod)
+
+    def forget(self, uid: str) -> None:
+        """Nothing of the pod is left."""
+        self._reasons.pop(uid, None)
+        self.handlers.pop(uid, None)
+        self.manager.forget(uid)
+
+
+def _with_ips(seen: runtime_status.PodStatus, api: core.PodStatus) -> runtime_status.PodStatus:
+    """Pods on the host's network have the node's addresses."""
+    return dataclasses.replace(seen, ips=tuple(one.ip for one in api.podIPs) or seen.ips)
+
+
+def _killed(api: core.PodStatus, kill: pod_workers.Kill) -> core.PodStatus:
+    conditions = api.conditions
+    if kill.condition is not None:
+        conditions = (*(one for one in conditions if one.type != kill.condition.type), kill.condition)
+    return msgspec.structs.replace(
+        api, phase=kill.phase, reason=kill.reason, message=kill.message, conditions=conditions
+    )
