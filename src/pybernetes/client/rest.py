@@ -11,7 +11,7 @@ Path: 1 a client builds and sends the request. Upstream: client-go/rest, client-
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -27,6 +27,7 @@ from pybernetes.http import errors as http_errors
 from pybernetes.http import messages
 
 T = TypeVar("T")
+R = TypeVar("R")
 O = TypeVar("O", bound=meta.Object)  # noqa: E741
 
 TIMEOUT = 65.0
@@ -93,11 +94,14 @@ class Client:
         query: Query = (),
         body: bytes = b"",
         content_type: str = "application/json",
+        accept: str = "",
         resource: gvk.GroupResource | str = "",
         name: str = "",
     ) -> transports.TransportResponse:
         """Any request; raises unless the answer is 2xx."""
         headers: list[tuple[str, str]] = [*self._accept]
+        if accept:
+            headers[0] = ("Accept", accept)
         if body:
             headers.append(("Content-Type", content_type))
         for attempt in range(_MAX_RETRIES + 1):
@@ -350,6 +354,16 @@ class Resource(Generic[T]):
     ) -> bytes:
         """GET a part of an object as it is: log, scale."""
         return await self._raw("GET", namespace, _required(name), subresource, query or ())
+
+
+async def retry_on_conflict(attempt: Callable[[], Awaitable[R]], clock: clocks.Clock) -> R:
+    """Read, change and write again while somebody else was faster, five times at most."""
+    for _ in range(4):
+        try:
+            return await attempt()
+        except errors.Conflict:
+            await clock.sleep(0.01)
+    return await attempt()
 
 
 class Watch(Generic[T]):

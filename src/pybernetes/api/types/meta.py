@@ -149,8 +149,8 @@ class PartialObject(Object):
 
 
 def to_dict(value: Struct) -> dict[str, Any]:
-    """The plain dict that a struct encodes to."""
-    result: dict[str, Any] = msgspec.to_builtins(value)
+    """The plain dict that a struct encodes to, lists as lists (`to_builtins` leaves tuples)."""
+    result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
     return result
 
 
