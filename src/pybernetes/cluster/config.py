@@ -8,6 +8,7 @@ import ipaddress
 import os
 import pathlib
 import re
+import zlib
 
 import msgspec
 
@@ -62,6 +63,36 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def service_address(self, index: int) -> str:
         """The address at that place of the service range: 1 is `kubernetes`, 10 the cluster DNS."""
         return str(ipaddress.ip_network(self.service_range)[index])
+
+    def own_address(self, index: int) -> str:
+        """An address of the machine itself on the cluster's link: 1 is the control plane, 10 + n the node n.
+
+        They are the first /24 of the pod range, which no node hands out, so that a cluster does not depend on the
+        host's networks.
+        """
+        return str(ipaddress.ip_network(self.pod_range)[index])
+
+    @property
+    def control_plane_address(self) -> str:
+        """Where Pods and nodes reach the API server."""
+        return self.own_address(1)
+
+    def node_address(self, index: int) -> str:
+        """The InternalIP of node `index` (from 1)."""
+        return self.own_address(10 + index)
+
+    def node_name(self, index: int) -> str:
+        """The name of real node `index` (from 1)."""
+        return f"{self.name}-node-{index}" if self.name != DEFAULT_NAME else f"node-{index}"
+
+    @property
+    def link(self) -> str:
+        """The cluster's link on this machine (a link's name has at most 15 characters)."""
+        return f"pyb{zlib.crc32(self.name.encode()):08x}"
+
+    def bridge(self, index: int) -> str:
+        """The bridge that joins the Pods of node `index`."""
+        return f"{self.link}-{index}"
 
     def node_range(self, index: int) -> str:
         """The pod range of node `index` (from 1)."""

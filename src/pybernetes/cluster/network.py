@@ -30,21 +30,26 @@ class HostNetwork:
     pod_range: str
     service_range: str
     link: str
+    addresses: tuple[str, ...]
 
     async def install(self) -> None:
         """Put routes, link and kernel settings in place; doing so again changes nothing. Raises NetworkError."""
-        routes = await self._routes()
-        conflict = find_conflict(routes, (self.pod_range, self.service_range), own_links=(self.link, "pyb"))
-        if conflict:
-            raise NetworkError(conflict)
+        if problem := await self.conflict():
+            raise NetworkError(problem)
         for network in (self.pod_range, self.service_range):
             await _ip("route", "replace", "unreachable", network, "metric", str(METRIC))
         if not pathlib.Path("/sys/class/net", self.link).exists():
             await _ip("link", "add", self.link, "type", "bridge")
         await _ip("link", "set", self.link, "up")
+        for address in self.addresses:
+            await _ip("address", "replace", f"{address}/32", "dev", self.link)
         await _ip("route", "replace", self.service_range, "dev", self.link)
         for setting in (*FORWARDING, *BRIDGED):
             _set_kernel(setting)
+
+    async def conflict(self) -> str:
+        """Why the ranges cannot be used on this host ("" when they can)."""
+        return find_conflict(await self._routes(), (self.pod_range, self.service_range), own_links=(self.link,))
 
     async def remove(self) -> None:
         """Take the routes and the link away; what is gone already does not matter."""
@@ -76,7 +81,8 @@ def find_conflict(routes: list[dict[str, str]], ranges: tuple[str, ...], own_lin
         for wanted in map(ipaddress.ip_network, ranges):
             if used.version == wanted.version and used.overlaps(wanted):
                 where = f"{used} (device {route.get('dev', '?')})"
-                return f"range {wanted} is in use on this host by route {where}; choose another with --pod-range or --service-range"
+                fix = "choose another with --pod-range or --service-range"
+                return f"range {wanted} is in use on this host by route {where}; {fix}"
     return ""
 
 

@@ -5,7 +5,6 @@ overwritten while they are good; a certificate near its end is issued anew.
 Upstream: cmd/kubeadm/app/phases/certs, phases/kubeconfig.
 """
 
-import base64
 import dataclasses
 import datetime
 import os
@@ -13,7 +12,6 @@ import pathlib
 import socket
 
 from pybernetes.aio import clock as clocks
-from pybernetes.api.codec import yaml
 from pybernetes.cluster import config as configs
 from pybernetes.crypto import certs
 
@@ -33,7 +31,7 @@ class Leaf:
 def component_leaves(config: configs.ClusterConfig) -> tuple[Leaf, ...]:
     """The control plane's certificates."""
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{config.domain}"]
-    addresses = ("127.0.0.1", "::1", config.service_address(1))
+    addresses = ("127.0.0.1", "::1", config.service_address(1), config.control_plane_address)
     serving = certs.Request(
         "kube-apiserver",
         dns_names=(*names, "localhost", socket.gethostname()),
@@ -96,7 +94,7 @@ class Pki:
 
     def pair(self, name: str) -> certs.Pair:
         """A certificate and its key."""
-        return certs.Pair(self.certificate_path(name).read_bytes(), self.key_path(name).read_bytes())
+        return read_pair(self.directory, name)
 
     def certificate_path(self, name: str) -> pathlib.Path:
         """Where a certificate is."""
@@ -120,22 +118,6 @@ def write_private(path: pathlib.Path, content: bytes) -> None:
     written.replace(path)
 
 
-def kubeconfig(server: str, context: str, user: str, authority: bytes, pair: certs.Pair) -> bytes:
-    """A kubeconfig with everything inside, as YAML."""
-
-    def encoded(content: bytes) -> str:
-        return base64.b64encode(content).decode()
-
-    identity = {"client-certificate-data": encoded(pair.certificate), "client-key-data": encoded(pair.key)}
-    cluster = {"server": server, "certificate-authority-data": encoded(authority)}
-    return yaml.dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": context, "cluster": cluster}],
-            "users": [{"name": user, "user": identity}],
-            "contexts": [{"name": context, "context": {"cluster": context, "user": user}}],
-            "current-context": context,
-            "preferences": {},
-        }
-    )
+def read_pair(directory: pathlib.Path, name: str) -> certs.Pair:
+    """A certificate and its key from that directory."""
+    return certs.Pair((directory / f"{name}.crt").read_bytes(), (directory / f"{name}.key").read_bytes())
