@@ -55,9 +55,10 @@ class Plan:
 class _Walk:
     """Where a walk is (fields as entries, list indexes as numbers, map keys as 1-tuples) and what it met."""
 
-    __slots__ = ("mismatch", "trail", "unknown")
+    __slots__ = ("mismatch", "patching", "trail", "unknown")
 
-    def __init__(self) -> None:
+    def __init__(self, patching: bool) -> None:
+        self.patching = patching
         self.trail: list[Any] = []
         self.unknown: list[str] = []
         self.mismatch: str = ""
@@ -76,6 +77,9 @@ class _Walk:
         """Note a value that Go cannot put into the type; only the first is told."""
         if self.mismatch:
             return
+        if self.patching:
+            self.mismatch = _converter_error(entry, value, go_type)
+            return
         names = [step.path for step in self.trail if type(step) is Entry and step is not entry]
         what = _json_kind(value)
         if literal and what == "number":
@@ -84,20 +88,23 @@ class _Walk:
         self.mismatch = f"json: cannot unmarshal {what} into Go struct field {plan.go_name}.{field} of type {go_type}"
 
 
-def conform(obj: dict[str, Any], api_version: str, kind: str) -> list[str]:
+def conform(obj: dict[str, Any], api_version: str, kind: str, *, patching: bool = False) -> list[str]:
     """Make `obj` what Go would have decoded; the result names the unknown fields that were dropped, as strict
-    errors. DecodeError for what Go cannot decode, NotRegistered for a kind that is not built in."""
+    errors. DecodeError for what Go cannot decode, NotRegistered for a kind that is not built in.
+
+    `patching`: the result of a strategic merge patch, which upstream converts by other means, with other errors.
+    """
     name = table.find(api_version, kind)
     if name is None:
         raise failure.NotRegistered(api_version, kind)
-    return _run(plan_of(name), obj)
+    return _run(plan_of(name), obj, _Walk(patching))
 
 
 def conform_metadata(metadata: dict[str, Any]) -> list[str]:
     """The same for the metadata of a custom resource; paths start with `metadata`."""
     root = Plan("")
     root.fields["metadata"] = plan_of(table.Name(table.META_PACKAGE, "PartialObjectMetadata")).fields["metadata"]
-    return _run(root, {"metadata": metadata})
+    return _run(root, {"metadata": metadata}, _Walk(False))
 
 
 def knows(api_version: str, kind: str) -> bool:
@@ -105,8 +112,7 @@ def knows(api_version: str, kind: str) -> bool:
     return table.find(api_version, kind) is not None
 
 
-def _run(plan: Plan, obj: dict[str, Any]) -> list[str]:
-    walk = _Walk()
+def _run(plan: Plan, obj: dict[str, Any], walk: _Walk) -> list[str]:
     try:
         _message(plan, obj, walk)
     except RecursionError:
@@ -192,12 +198,12 @@ def _list(plan: Plan, entry: Entry, value: list[Any], walk: _Walk) -> None:
             return
     trail.append(entry)
     trail.append(0)
+    inner = _element_plan(element) if element.operation == MESSAGE else None
     for index, item in enumerate(value):
-        if element.operation == MESSAGE and item.__class__ is dict:
-            trail[-1] = index
-            _message(_element_plan(element), item, walk)
+        trail[-1] = index
+        if inner is not None and item.__class__ is dict:
+            _message(inner, item, walk)
         else:
-            trail[-1] = index
             value[index] = _value(plan, entry, element, item, walk)
     del trail[-2:]
 
@@ -269,6 +275,24 @@ def _json_kind(value: Any) -> str:
     if isinstance(value, dict):
         return "object"
     return "array" if isinstance(value, list) else "number"
+
+
+_GO_KINDS = {"array": "slice", "object": "map"}
+
+
+def _converter_error(entry: Entry, value: Any, go_type: str) -> str:
+    """The words of runtime.DefaultUnstructuredConverter, which knows the kinds of Go's types, not their names."""
+    what = _json_kind(value)
+    given = _GO_KINDS.get(what, "float64" if isinstance(value, float) else "int64" if what == "number" else what)
+    target = entry if entry.element is None or go_type == entry.go_type else entry.element
+    if target.expected is list:
+        return f"cannot restore slice from {given}"
+    if target.expected is dict:
+        shape = "struct from:" if target.operation == MESSAGE else "map from"
+        return f"cannot restore {shape} {given}"
+    if target.expected is _ANYTHING:
+        return f"json: cannot unmarshal {what} into Go value of type {go_type}"
+    return f"unrecognized type: {'string' if target.expected is str else go_type}"
 
 
 # --- plans

@@ -120,6 +120,24 @@ def test_wrong_types(obj: dict[str, Any], message: str) -> None:
     assert caught.value.message == message
 
 
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        ({"status": {"containerStatuses": [{"restartCount": "x"}]}}, "unrecognized type: int32"),
+        ({"spec": {"restartPolicy": 5}}, "unrecognized type: string"),
+        ({"spec": {"containers": "x"}}, "cannot restore slice from string"),
+        ({"spec": {"nodeSelector": [1]}}, "cannot restore map from slice"),
+        ({"spec": {"nodeSelector": {"a": 1}}}, "unrecognized type: string"),
+        ({"spec": "x"}, "cannot restore struct from: string"),
+        ({"spec": {"containers": [1.5]}}, "cannot restore struct from: float64"),
+    ],
+)
+def test_wrong_types_after_a_strategic_patch(obj: dict[str, Any], message: str) -> None:
+    with pytest.raises(failure.DecodeError) as caught:
+        structure.conform(obj, "v1", "Pod", patching=True)
+    assert caught.value.message == message
+
+
 def test_at_most_a_hundred_strict_errors() -> None:
     assert len(structure.conform({f"a{n}": 1 for n in range(150)}, "v1", "Pod")) == 100
 
