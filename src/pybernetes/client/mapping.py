@@ -3,10 +3,11 @@
 Upstream: apimachinery/pkg/api/meta (RESTMapper), client-go/discovery.
 """
 
-import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib import parse
+
+import msgspec
 
 from pybernetes.api import kinds
 from pybernetes.apimachinery import gvk
@@ -14,8 +15,7 @@ from pybernetes.apimachinery import gvk
 _SAFE = ":@!$&'()*+,;=~"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(msgspec.Struct, frozen=True):
     """Where objects of one kind live."""
 
     group: str

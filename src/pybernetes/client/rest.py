@@ -10,7 +10,6 @@ Every answer outside 2xx is raised as an `apimachinery.errors.StatusError`; wher
 Path: 1 a client builds and sends the request. Upstream: client-go/rest, client-go/dynamic.
 """
 
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
@@ -43,8 +42,7 @@ PatchType = Literal["merge", "strategic", "json", "apply"]
 Query = Sequence[tuple[str, str]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """A list, or a part of one."""
 
     items: tuple[T, ...]
@@ -53,8 +51,7 @@ class Page(Generic[T]):
     remaining: int | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WatchEvent(Generic[T]):
+class WatchEvent(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """`type` is ADDED, MODIFIED, DELETED or BOOKMARK (an object of which only metadata is meant)."""
 
     type: str

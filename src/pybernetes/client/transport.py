@@ -11,11 +11,12 @@ Path: 1 a client builds and sends the request. Upstream: client-go/transport, cl
 import asyncio
 import base64
 import collections
-import dataclasses
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 from urllib import parse
+
+import msgspec
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
@@ -34,8 +35,7 @@ class TransportError(Exception):
     """No (complete) answer was received; whether the request had its effect is not known."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TransportResponse:
+class TransportResponse(msgspec.Struct, frozen=True):
     """An answer, whatever its status."""
 
     status: int
