@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.client import credentials, exec_credentials
+from pybernetes.client import credentials, exec_credentials, simple_yaml
 
 MARK = "pybernetes"
 _LISTS = {"clusters": "cluster", "users": "user", "contexts": "context"}
@@ -143,7 +143,10 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     if text.lstrip()[:1] == b"{":
         content = msgspec.json.decode(text)
     else:
-        content = _read_yaml(text, path)
+        try:
+            content = simple_yaml.parse(text.decode("utf-8"))
+        except (simple_yaml.NotSimple, UnicodeDecodeError):
+            content = _read_yaml(text, path)
     if content is None:
         return {}
     if not isinstance(content, dict):

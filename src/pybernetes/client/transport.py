@@ -29,6 +29,7 @@ Query = Iterable[tuple[str, str]]
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _STREAM_WINDOW = 1024 * 1024
+_KNOWN_HEADERS = 64
 
 
 class TransportError(Exception):
@@ -341,16 +342,21 @@ class InProcessTransport:
         self._connection = messages.ConnectionInfo(
             ("127.0.0.1", 0), local=("127.0.0.1", 443), tls=True, load_certificate=lambda: client_certificate
         )
+        # a caller sends the same few headers again and again; what the server derives from them it keeps in their state
+        self._headers: dict[tuple[tuple[str, str], ...], messages.Headers] = {}
         self._streams: list[MemoryStream] = []
         self._upgrades: list[tasks.TaskGroup] = []
 
     async def _send(
         self, method: str, path: str, query: Query | None, headers: Sequence[tuple[str, str]], body: bytes
     ) -> messages.AnyResponse:
-        fields = [*headers, *self._own_headers]
-        if body:
-            fields.append(("Content-Length", str(len(body))))
-        request = messages.Request(method, target(path, query), messages.Headers.of(fields), body, self._connection)
+        fields = (*headers, *self._own_headers)
+        known = self._headers.get(fields)
+        if known is None:
+            if len(self._headers) >= _KNOWN_HEADERS:
+                self._headers.clear()
+            known = self._headers[fields] = messages.Headers.of(fields)
+        request = messages.Request(method, target(path, query), known, body, self._connection)
         return await self._handler(request)
 
     async def request(
