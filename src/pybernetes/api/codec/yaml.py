@@ -29,6 +29,8 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
+# A plain scalar that begins otherwise is a string.
+_TELLING = frozenset("0123456789+-.~yYnNtTfFoO")
 _integer = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|[1-9][0-9]*|0)").fullmatch
 _float = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?").fullmatch
 _base60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?").fullmatch
@@ -45,9 +47,9 @@ class Decoded:
 
 
 def decode(body: bytes) -> Decoded:
-    """The first document, keys in order; DecodeError for what is not YAML."""
+    """The first document; DecodeError for what is not YAML."""
     for decoded in _documents(body):
-        return Decoded(_sorted(decoded.value), decoded.strict_errors)
+        return decoded
     return Decoded(None, [])
 
 
@@ -80,7 +82,7 @@ def _resolve_plain(text: str) -> Any:
     if not text:
         return None
     first = text[0]
-    if first not in "0123456789+-.~yYnNtTfFoO":
+    if first not in _TELLING:
         return text
     if text in _WORDS:
         return _WORDS[text]
@@ -117,12 +119,12 @@ def _short_tag(value: Any) -> str:
 class _Open:
     """A collection whose end is still to come, and the key that waits for its value."""
 
-    __slots__ = ("anchor", "collection", "has_key", "key", "line")
+    __slots__ = ("anchor", "collection", "event", "has_key", "key")
 
-    def __init__(self, collection: Any, anchor: str | None, line: int) -> None:
+    def __init__(self, collection: Any, event: Any) -> None:
         self.collection = collection
-        self.anchor = anchor
-        self.line = line
+        self.anchor = event.anchor
+        self.event = event
         self.key: Any = None
         self.has_key = False
 
@@ -135,25 +137,33 @@ class _Builder:
         self.repeated: list[str] = []
         self.decoded = 0
         self.from_aliases = 0
+        # A number that JSON cannot write.
+        self.infinite = ""
         self.stack: list[_Open] = []
         self.open_anchors: set[str] = set()
 
-    def begin(self, collection: Any, anchor: str | None, line: int) -> None:
+    def begin(self, collection: Any, event: Any) -> None:
         self.count(1, 0)
         if len(self.stack) >= MAX_DEPTH:
             raise failure.DecodeError(f"yaml: exceeded max depth of {MAX_DEPTH}")
-        if anchor:
-            self.open_anchors.add(anchor)
-        self.stack.append(_Open(collection, anchor, line))
+        if event.anchor:
+            self.open_anchors.add(event.anchor)
+        self.stack.append(_Open(collection, event))
 
     def end(self) -> Any:
         closed = self.stack.pop()
+        collection = closed.collection
+        if isinstance(collection, dict) and len(collection) > 1:
+            # Upstream makes JSON of the document, and Go writes maps in the order of their keys.
+            names = list(collection)
+            if names != sorted(names):
+                collection = {name: collection[name] for name in sorted(names)}
         if closed.anchor:
             self.open_anchors.discard(closed.anchor)
-            self.anchors[closed.anchor] = closed.collection
-        return self.put(closed.collection, closed.line)
+            self.anchors[closed.anchor] = collection
+        return self.put(collection, closed.event)
 
-    def put(self, value: Any, line: int) -> Any:
+    def put(self, value: Any, event: Any) -> Any:
         """Place a finished value in the collection that is open; it is the document's if none is."""
         if not self.stack:
             return value
@@ -167,25 +177,25 @@ class _Builder:
         else:
             parent.has_key = False
             if parent.key is _MERGE:
-                self.merge(parent.collection, value, line)
+                self.merge(parent.collection, value, event)
             else:
-                self.set(parent.collection, parent.key, value, line)
+                self.set(parent.collection, parent.key, value, event)
         return None
 
-    def set(self, mapping: dict[str, Any], key: Any, value: Any, line: int) -> None:
+    def set(self, mapping: dict[str, Any], key: Any, value: Any, event: Any) -> None:
         name = _key(key)
         if name in mapping:
             shown = goformat.quote(key) if isinstance(key, str) else goformat.value(key)
-            self.repeated.append(f"line {line + 1}: key {shown} already set in map")
+            self.repeated.append(f"line {event.start_mark.line + 1}: key {shown} already set in map")
         mapping[name] = value
 
-    def merge(self, mapping: dict[str, Any], value: Any, line: int) -> None:
+    def merge(self, mapping: dict[str, Any], value: Any, event: Any) -> None:
         sources = [value] if isinstance(value, dict) else list(reversed(value)) if isinstance(value, list) else [None]
         for source in sources:
             if not isinstance(source, dict):
                 raise failure.DecodeError("yaml: map merge requires map or sequence of maps as the value")
             for name, item in source.items():
-                self.set(mapping, name, item, line)
+                self.set(mapping, name, item, event)
 
     def alias(self, name: str) -> Any:
         if name in self.open_anchors:
@@ -226,6 +236,8 @@ class _Builder:
             value = resolve(event.value, None if tag == "!" else tag)
             if tag == _BINARY:
                 value = _binary(event.value)
+        if isinstance(value, float) and not math.isfinite(value):
+            self.infinite = goformat.value(value)
         if event.anchor:
             self.anchors[event.anchor] = value
         return value
@@ -259,17 +271,25 @@ def _documents(body: bytes) -> Iterator[Decoded]:
     try:
         events: Iterator[Any] = yaml.parse(body, Loader=loader)
         for event in events:
-            kind = type(event).__name__
-            if kind == "ScalarEvent":
-                root = builder.put(builder.scalar(event), event.start_mark.line)
-            elif kind in ("MappingStartEvent", "SequenceStartEvent"):
-                builder.begin({} if kind == "MappingStartEvent" else [], event.anchor, event.start_mark.line)
-            elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            kind = event.__class__
+            if kind is yaml.ScalarEvent:
+                value = event.value
+                if event.tag is None and event.anchor is None and _is_text(value, event.implicit[0]):
+                    builder.decoded += 1
+                else:
+                    value = builder.scalar(event)
+                root = builder.put(value, event)
+            elif kind is yaml.MappingStartEvent:
+                builder.begin({}, event)
+            elif kind is yaml.SequenceStartEvent:
+                builder.begin([], event)
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 root = builder.end()
-            elif kind == "AliasEvent":
-                root = builder.put(builder.alias(event.anchor), event.start_mark.line)
-            elif kind == "DocumentEndEvent":
-                _refuse_infinite(root)
+            elif kind is yaml.AliasEvent:
+                root = builder.put(builder.alias(event.anchor), event)
+            elif kind is yaml.DocumentEndEvent:
+                if builder.infinite:
+                    raise failure.DecodeError(f"json: unsupported value: {builder.infinite}")
                 yield Decoded(root, _strict(builder.repeated))
                 builder, root = _Builder(), None
     except yaml.YAMLError as error:
@@ -280,12 +300,9 @@ def _strict(repeated: list[str]) -> list[str]:
     return ["yaml: unmarshal errors:" + "".join(f"\n  {line}" for line in repeated)] if repeated else []
 
 
-def _refuse_infinite(value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise failure.DecodeError(f"json: unsupported value: {goformat.value(value)}")
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            _refuse_infinite(item)
+def _is_text(value: str, plain: bool) -> bool:
+    """Whether a scalar without tag and anchor is a string at first sight."""
+    return not plain or (value != "" and value[0] not in _TELLING and value != "<<")
 
 
 def _problem(error: Any) -> str:
@@ -299,15 +316,6 @@ def _problem(error: Any) -> str:
     elif error.context_mark is not None:
         line = error.context_mark.line
     return f"yaml: line {line}: {problem}" if line else f"yaml: {problem}"
-
-
-def _sorted(value: Any) -> Any:
-    """Upstream makes JSON of the document, and Go writes maps in the order of their keys."""
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value
 
 
 # --- writing
