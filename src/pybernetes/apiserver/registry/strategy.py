@@ -5,17 +5,19 @@ apart. A file `registry/<group>/<kind>.py` exists only where a hook differs; `re
 
 Order for create:  default -> prepare_for_create -> begin_create -> validate -> (validating admission) -> canonicalize
 Order for update:  default -> prepare_for_update -> begin_update -> validate_update -> (admission) -> canonicalize
-Order for delete:  (validating admission) -> check_graceful_delete -> ... -> after_delete
+Order for delete:  (validating admission) -> check_graceful_delete -> mark_deleting -> holds -> ... -> after_delete
 Path: 8 strategy prepares and validates.
 Upstream: k8s.io/apiserver/pkg/registry/rest, pkg/registry/*/strategy.go.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
-from pybernetes.apimachinery import fieldpath
+from pybernetes.apimachinery import fieldpath, names
+from pybernetes.apimachinery.patch import apply as applying
 
 Object = dict[str, Any]
 
@@ -44,7 +46,7 @@ class Context:
     dry_run: bool = False
     subresource: str = ""
     warnings: list[str] = dataclasses.field(default_factory=list)
-    rollbacks: list[Any] = dataclasses.field(default_factory=list)
+    rollbacks: list[Callable[[], None]] = dataclasses.field(default_factory=list)
     """Zero-argument callables that undo what begin_* allocated, run when the write does not happen."""
 
 
@@ -60,13 +62,23 @@ class Strategy:
     """Whether `metadata.generation` counts changes outside metadata and status."""
     status = True
     """Whether status is written through the status subresource only (dropped on create, kept on update)."""
+    status_on_create = False
+    """Whether a new object may bring its status along all the same (nodes do)."""
     default_garbage_collection = "background"
+    """What becomes of dependents when a deletion does not say: background, orphan, or unsupported."""
+    returns_deleted = False
+    """Whether DELETE answers with the object instead of a Status."""
+    name_check: names.NameCheck = staticmethod(names.is_dns1123_subdomain)
+    """The format of names of this kind."""
 
     def prepare_for_create(self, context: Context, new: Object) -> None:
         """Drop what users may not set."""
 
     def prepare_for_update(self, context: Context, new: Object, old: Object) -> None:
         """Keep what this path may not change."""
+
+    def warnings(self, context: Context, new: Object, old: Object | None) -> None:
+        """Tell the client (`context.warnings`) what is deprecated or will not do what it may expect."""
 
     async def begin_create(self, context: Context, new: Object) -> None:
         """Allocate what the object needs (addresses); register how to give it back in `context.rollbacks`."""
@@ -82,12 +94,34 @@ class Strategy:
         """Everything wrong with this change of an object."""
         return []
 
+    def read(self, kind: kinds.Kind, obj: Object, validation: str) -> list[str]:
+        """Hold a custom resource from a request to its schema (unknown fields, defaults); the result are warnings.
+
+        `validation` is Ignore, Warn or Strict; raises BadRequest.
+        """
+        return []
+
+    def field_manager(self, kind: kinds.Kind, subresource: str) -> applying.FieldManager:
+        """Who tracks the fields of a custom resource."""
+        raise NotImplementedError(f"{kind.kind} has no schema")
+
+    async def convert(self, obj: Object, to: kinds.Kind) -> Object:
+        """A custom resource in another of its versions (built-in kinds convert by `rules.py`)."""
+        return {**obj, "apiVersion": to.api_version}
+
     def canonicalize(self, context: Context, new: Object) -> None:
         """Last touch before encoding."""
 
     def check_graceful_delete(self, context: Context, old: Object, grace_period: int | None) -> int | None:
         """Seconds of grace for a deletion, None where the kind knows none (deleted at once)."""
         return None
+
+    def mark_deleting(self, context: Context, obj: Object) -> None:
+        """The object has just got its deletionTimestamp: show that where the kind shows it."""
+
+    def holds(self, obj: Object) -> bool:
+        """Whether something other than metadata.finalizers still holds the object back from being gone."""
+        return False
 
     async def after_delete(self, context: Context, old: Object) -> None:
         """Give back what the object held."""

@@ -1,0 +1,110 @@
+"""The API server as one call: `handle(request)` takes a request through the filters to its verb and back.
+
+    server = ApiServer(config, backend, clock)
+    await server.start()          post-start hooks run on; /readyz tells when they are done
+    await server.handle(request)  used by the TLS server and by the in-process transport alike
+    await server.stop()
+
+Nothing is loaded for a resource until somebody asks for it.
+Upstream: pkg/controlplane, k8s.io/apiserver/pkg/server.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
+from pybernetes.api import kinds
+from pybernetes.api.openapi import documents
+from pybernetes.apiserver import bootstrap, checks, dispatch, follow, pipeline, request_info
+from pybernetes.apiserver import context as contexts
+from pybernetes.apiserver.admission import chain as chains
+from pybernetes.apiserver.authn import authenticator
+from pybernetes.apiserver.authz import node, rbac
+from pybernetes.apiserver.filters import audit, authentication, authorization, deadline, impersonation
+from pybernetes.apiserver.filters import recovery as recovering
+from pybernetes.apiserver.filters import request_id as numbering
+from pybernetes.apiserver.registry import stores as all_stores
+from pybernetes.http import messages
+from pybernetes.storage import backend as backends
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What a server is made with. Whoever shows no credential that `certificate` or `tokens` know is anonymous."""
+
+    certificate: authenticator.CertificateMethod | None = None
+    tokens: Sequence[authenticator.TokenMethod] = ()
+    anonymous: bool = True
+    audit_log: Any = None
+    advertise_address: str = "127.0.0.1"
+    port: int = 6443
+    service_range: str = "10.96.0.0/16"
+    admission: chains.Chain = dataclasses.field(default_factory=chains.Chain)
+
+
+class ApiServer:
+    """See the module."""
+
+    def __init__(self, config: ServerConfig, backend: backends.Backend, clock: clocks.Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.backend = backend
+        self.served = kinds.KindTable(tuple(kinds.TABLE.all()))
+        self.stores = all_stores.Stores(self.served, backend, clock, config.admission)
+        self.health = checks.Endpoints()
+        self.openapi = documents.Publisher(self.served)
+        self.routes: dict[str, contexts.Handler] = {}
+        self.documents: dict[Any, Any] = {}
+        self.rbac = rbac.RbacAuthorizer()
+        self.nodes = node.NodeAuthorizer()
+        self.authorizer = authorization.Union((self.nodes, self.rbac))
+        self.authenticator = authenticator.Authenticator(config.certificate, config.tokens, anonymous=config.anonymous)
+        self.audit = audit.AuditLog(config.audit_log, clock)
+        self._handler = pipeline.compose(self._filters(), dispatch.dispatch)
+        self._group = tasks.TaskGroup("apiserver")
+
+    def _filters(self) -> tuple[contexts.Filter, ...]:
+        """Every request passes these, top to bottom."""
+        return (
+            numbering.request_id,
+            recovering.recovery,
+            audit.Audit(self.audit),
+            deadline.deadline,
+            authentication.Authentication(self.authenticator),
+            impersonation.Impersonation(self.authorizer),
+            authorization.Authorization(self.authorizer),
+        )
+
+    @property
+    def address(self) -> str:
+        """Where the server is reached: `host:port`."""
+        return f"{self.config.advertise_address}:{self.config.port}"
+
+    async def start(self) -> None:
+        """Open the store and follow what authorization needs; bootstrap objects are made in the background."""
+        await self.backend.start()
+        await follow.follow(self.stores, self.rbac, self.nodes)
+        hooks = bootstrap.hooks(self)
+        for name, _ in hooks:
+            self.health.add_hook(name)
+        self._group.start(self._run_hooks(hooks), "post-start hooks")
+
+    async def _run_hooks(self, hooks: Sequence[bootstrap.Hook]) -> None:
+        for name, run in hooks:
+            await run()
+            self.health.hook_done(name)
+
+    async def stop(self) -> None:
+        """Answer no more, end watches, close the store."""
+        self.health.stopping()
+        await self._group.cancel()
+        await self.stores.stop()
+        self.audit.close()
+        await self.backend.close()
+
+    async def handle(self, request: messages.Request) -> messages.AnyResponse:
+        """Answer one request."""
+        info = request_info.parse(request.method, request.path, request.query if request.raw_query else None)
+        return await self._handler(contexts.RequestContext(request, info, self.clock, self))

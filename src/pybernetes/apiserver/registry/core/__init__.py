@@ -1,0 +1,1 @@
+"""Strategies of the core group's kinds that differ from the ordinary."""

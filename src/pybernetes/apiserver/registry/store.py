@@ -1,0 +1,439 @@
+"""The objects of one resource: the only place that creates, changes and deletes them.
+
+Every write passes the same steps, top to bottom: convert to the working version, mutating admission, metadata, the
+strategy's hooks (`strategy.py` has their order), validation, validating admission, encode, compare-and-set. A write
+without a resourceVersion of its own starts again when somebody else was faster. The working version is the storage
+version of built-in kinds and the version the client speaks for custom resources.
+Path: 8 strategy prepares and validates; validating admission has the last word.
+Upstream: k8s.io/apiserver/pkg/registry/generic/registry/store.go, pkg/registry/rest/{create,update}.go.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from pybernetes.aio import clock as clocks
+from pybernetes.api import kinds
+from pybernetes.api.codec import structure
+from pybernetes.apimachinery import errors, fieldpath, gvk, meta, names, timestamps
+from pybernetes.apiserver.admission import attributes as admission
+from pybernetes.apiserver.admission import chain as chains
+from pybernetes.apiserver.registry import deletion, metadata, operation, selectable, strategy
+from pybernetes.apiserver.registry import rules as rule_sets
+from pybernetes.storage import backend as backends
+from pybernetes.storage import cached, watchcache
+
+Object = dict[str, Any]
+Mutate = Callable[[Object | None], Awaitable[Object]]
+"""Makes the new object from the current one (both in the client's version); called again after a conflict."""
+
+NAME_ATTEMPTS = 8
+MAX_OBJECT_BYTES = 1_572_864
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclasses.dataclass(slots=True)
+class Environment:
+    """What all stores of a server share."""
+
+    backend: backends.Backend
+    clock: clocks.Clock
+    objects: strategy.Objects
+    admission: chains.Chain
+    rules: rule_sets.Rules = rule_sets.BUILT_IN
+
+
+class Store:
+    """See the module. `kind` is the row in whose version objects are stored."""
+
+    def __init__(self, kind: kinds.Kind, rules: strategy.Strategy, environment: Environment) -> None:
+        self.kind = kind
+        self.strategy = rules
+        self.environment = environment
+        self.resource = kind.group_resource
+        self.prefix = f"/registry/{kind.storage_key}/"
+        self.cache = watchcache.WatchCache(
+            environment.backend,
+            self.prefix,
+            clock=environment.clock,
+            extract=selectable.extractor(kind),
+            identity=(kind.api_version, kind.kind),
+        )
+        self._starting: asyncio.Future[None] | None = None
+
+    # --- reading
+
+    async def ready(self) -> watchcache.WatchCache:
+        """The watch cache, started by the first who asks."""
+        if self.cache.state is watchcache.State.READY:
+            return self.cache
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_future()
+            try:
+                await self.cache.start()
+            except backends.StorageError as failure:
+                self._starting.set_result(None)
+                self._starting = None
+                raise errors.InternalError(failure) from failure
+            self._starting.set_result(None)
+        elif not self._starting.done():
+            await self._starting
+        return self.cache
+
+    async def stop(self) -> None:
+        """End the cache's watches."""
+        await self.cache.stop()
+
+    def key(self, namespace: str, name: str) -> str:
+        """Where an object is stored."""
+        return f"{self.prefix}{namespace}/{name}" if self.kind.namespaced else f"{self.prefix}{name}"
+
+    async def get(self, namespace: str, name: str) -> cached.Cached:
+        """One object as of every acknowledged write. Raises NotFound."""
+        found = await self.find(namespace, name)
+        if found is None:
+            raise errors.NotFound(self.resource, name)
+        return found
+
+    async def find(self, namespace: str, name: str) -> cached.Cached | None:
+        """The same, or None."""
+        cache = self.cache
+        if cache.state is not watchcache.State.READY:
+            await self.ready()
+        if not cache.is_fresh():
+            await cache.wait_fresh()
+        return cache.get(self.key(namespace, name))
+
+    async def current(self, key: str) -> cached.Cached | None:
+        """What a write starts from: the newest state."""
+        cache = await self.ready()
+        if cache.is_fresh():
+            return cache.get(key)
+        record = await self.environment.backend.get(key)
+        return None if record is None else self.served(record)
+
+    # --- what all writes share
+
+    def context(self, op: operation.Operation) -> strategy.Context:
+        """What hooks may know of this write."""
+        return strategy.Context(
+            kind=self.working(op),
+            user=op.user.name,
+            clock=self.environment.clock,
+            objects=self.environment.objects,
+            dry_run=op.dry_run,
+            subresource=op.subresource,
+            warnings=op.warnings,
+        )
+
+    def working(self, op: operation.Operation) -> kinds.Kind:
+        """In which version hooks, validation and admission see the object."""
+        return op.kind if op.kind.custom else self.kind
+
+    async def convert(self, obj: Object, to: kinds.Kind) -> Object:
+        """The object in another version of its kind."""
+        if obj.get("apiVersion") == to.api_version:
+            return obj
+        if to.custom:
+            return await self.strategy.convert(obj, to)
+        return self.environment.rules.convert(obj, to)
+
+    def attributes(
+        self, op: operation.Operation, verb: str, new: Object | None, old: Object | None
+    ) -> admission.Attributes:
+        """The write as admission plugins see it."""
+        return admission.Attributes(
+            kind=op.kind,
+            subresource=op.subresource,
+            operation=verb,
+            namespace=op.namespace,
+            name=op.name,
+            object=new,
+            old_object=old,
+            options=op.options,
+            user=op.user,
+            dry_run=op.dry_run,
+            objects=self.environment.objects,
+            warnings=op.warnings,
+            audit_annotations=op.audit_annotations,
+        )
+
+    def invalid(self, name: str, found: fieldpath.ErrorList) -> errors.Invalid:
+        """The 422 for an object of this resource."""
+        return errors.Invalid(gvk.GroupKind(self.kind.group, self.kind.kind), name, found)
+
+    def encode(self, obj: Object) -> bytes:
+        """An object in the storage version as it is stored."""
+        kind = self.kind
+        if not kind.custom and structure.knows(kind.api_version, kind.kind):
+            structure.complete(obj, kind.api_version, kind.kind)
+        facts = metadata.ordered(obj["metadata"])
+        facts.pop("resourceVersion", None)
+        data: Object = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": facts}
+        return _encode(data | {name: value for name, value in obj.items() if name not in data})
+
+    def served(self, record: backends.Record) -> cached.Cached:
+        """A record of the backend in the form in which it is served."""
+        return self._as_cached(record.key, record.value, record.mod_revision)
+
+    def _as_cached(self, key: str, value: bytes, revision: int) -> cached.Cached:
+        # What the cache has just been told of need not be put together again.
+        if self.cache.state is watchcache.State.READY and (known := self.cache.get(key)) is not None:
+            if known.revision == revision:
+                return known
+        data = cached.with_revision(value, revision) if revision else value
+        return cached.Cached(key, revision, data, selectable.extractor(self.kind))
+
+    # --- create
+
+    async def create(self, op: operation.Operation, obj: Object) -> cached.Cached:
+        """Write a new object. Raises AlreadyExists, Invalid, and what admission refuses with."""
+        place(obj, op.namespace if self.kind.namespaced else "")
+        new = await self.convert(obj, self.working(op))
+        asked = self.attributes(op, "CREATE", new, None)
+        await self.environment.admission.admit(asked)
+        assert asked.object is not None
+        new = asked.object
+        base = new["metadata"].get("generateName")
+        generated = bool(base) and not new["metadata"].get("name")
+        for attempt in range(NAME_ATTEMPTS):
+            if generated:
+                new["metadata"]["name"] = names.generate_name(base)
+            context = self.context(op)
+            try:
+                return await self._create_once(op, context, new)
+            except backends.KeyExists as conflict:
+                _roll_back(context)
+                if not generated:
+                    raise await self._exists(op, new) from conflict
+                if attempt == NAME_ATTEMPTS - 1:
+                    raise errors.GenerateNameConflict(self.resource, new["metadata"]["name"]) from conflict
+            except BaseException:
+                _roll_back(context)
+                raise
+        raise AssertionError("unreachable")
+
+    async def _exists(self, op: operation.Operation, new: Object) -> errors.AlreadyExists:
+        name = new["metadata"]["name"]
+        error = errors.AlreadyExists(self.resource, name)
+        there = await self.find(op.namespace, name)
+        if there is not None and meta.is_deleting(there.object()):
+            error.message = f"object is being deleted: {error.message}"
+        return error
+
+    async def _create_once(self, op: operation.Operation, context: strategy.Context, new: Object) -> cached.Cached:
+        rules, facts = self.strategy, new["metadata"]
+        facts["creationTimestamp"] = timestamps.format_time(self.environment.clock.now())
+        facts["uid"] = meta.new_uid()
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+            facts.pop(name, None)
+        if rules.generation:
+            facts["generation"] = 1
+        if rules.status and not rules.status_on_create and self.kind.subresource("status") is not None:
+            new.pop("status", None)
+        rules.prepare_for_create(context, new)
+        found = metadata.validate(facts, namespaced=self.kind.namespaced, check=rules.name_check)
+        found += self.environment.rules.validate(context.kind, new)
+        found += rules.validate(context, new)
+        if found:
+            raise self.invalid(facts.get("name", ""), found)
+        await rules.begin_create(context, new)
+        rules.warnings(context, new, None)
+        rules.canonicalize(context, new)
+        await self.environment.admission.validate(self.attributes(op, "CREATE", new, None))
+        if facts.get("resourceVersion"):
+            raise errors.StatusError("resourceVersion should not be set on objects to be created")
+        value = self.encode(await self.convert(new, self.kind))
+        key = self.key(facts.get("namespace", ""), facts["name"])
+        if op.dry_run:
+            if await self.current(key) is not None:
+                raise backends.KeyExists(key)
+            return self._as_cached(key, value, 0)
+        self._check_size(value)
+        record = await self.environment.backend.create(key, value)
+        context.rollbacks.clear()
+        return self.served(record)
+
+    def _check_size(self, value: bytes) -> None:
+        if len(value) > MAX_OBJECT_BYTES:
+            raise errors.RequestEntityTooLarge(f"limit is {MAX_OBJECT_BYTES}")
+
+    # --- update
+
+    async def update(
+        self,
+        op: operation.Operation,
+        mutate: Mutate,
+        wanted: operation.Preconditions = operation.Preconditions(),  # noqa: B008 - frozen
+        *,
+        may_create: bool = False,
+    ) -> tuple[cached.Cached, bool]:
+        """Write what `mutate` makes of the current object; the flag says whether it had to be created.
+
+        Raises NotFound, Conflict, Invalid, and what admission or `mutate` refuse with.
+        """
+        key = self.key(op.namespace, op.name)
+        current = await self.current(key)
+        while True:
+            if current is None:
+                if not (may_create or self.strategy.allow_create_on_update) or op.subresource:
+                    raise errors.NotFound(self.resource, op.name)
+                return await self._create_on_update(op, mutate, wanted), True
+            context = self.context(op)
+            try:
+                return await self._update_once(op, context, mutate, current, wanted), False
+            except backends.CompareFailed as conflict:
+                _roll_back(context)
+                current = None if conflict.current is None else self.served(conflict.current)
+            except BaseException:
+                _roll_back(context)
+                raise
+
+    async def _create_on_update(
+        self, op: operation.Operation, mutate: Mutate, wanted: operation.Preconditions
+    ) -> cached.Cached:
+        new = await mutate(None)
+        if wanted.uid:
+            text = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: "
+            raise self._precondition(op.name, text)
+        new["metadata"].pop("resourceVersion", None)
+        return await self.create(op, new)
+
+    async def _update_once(
+        self,
+        op: operation.Operation,
+        context: strategy.Context,
+        mutate: Mutate,
+        current: cached.Cached,
+        wanted: operation.Preconditions,
+    ) -> cached.Cached:
+        stored = current.object()
+        new = await mutate(await self.convert(current.object(), op.kind))
+        old = await self.convert(stored, context.kind)
+        if wanted.uid and wanted.uid != old["metadata"]["uid"]:
+            text = (
+                f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {old['metadata']['uid']}"
+            )
+            raise self._precondition(op.name, text)
+        place(new, op.namespace if self.kind.namespaced else "")
+        new = await self.convert(new, context.kind)
+        asked = self.attributes(op, "UPDATE", new, old)
+        await self.environment.admission.admit(asked)
+        assert asked.object is not None
+        new = asked.object
+        self._check_version(op, new, current)
+        self._prepare_update(context, new, old)
+        found = metadata.validate_update(new["metadata"], old["metadata"], namespaced=self.kind.namespaced)
+        found += self.environment.rules.validate_update(context.kind, new, old)
+        found += self.strategy.validate_update(context, new, old)
+        if found:
+            raise self.invalid(new["metadata"].get("name", ""), found)
+        await self.strategy.begin_update(context, new, old)
+        self.strategy.warnings(context, new, old)
+        self.strategy.canonicalize(context, new)
+        await self.environment.admission.validate(self.attributes(op, "UPDATE", new, old))
+        return await self._write(op, context, await self.convert(new, self.kind), current, stored)
+
+    def _check_version(self, op: operation.Operation, new: Object, current: cached.Cached) -> None:
+        """Refuse a change that was made to an older state."""
+        given = new["metadata"].get("resourceVersion") or ""
+        if not given or given == "0":
+            if not self.strategy.allow_unconditional_update:
+                path = fieldpath.Path("metadata").child("resourceVersion")
+                text = "must be specified for an update"
+                raise self.invalid(op.name, [fieldpath.invalid(path, 0, text)])
+            new["metadata"]["resourceVersion"] = str(current.revision)
+        elif given != str(current.revision):
+            if not given.isdecimal():
+                path = fieldpath.Path("metadata").child("resourceVersion")
+                raise self.invalid(op.name, [fieldpath.invalid(path, given, "must be an unsigned integer")])
+            raise errors.Conflict(self.resource, op.name)
+
+    def _prepare_update(self, context: strategy.Context, new: Object, old: Object) -> None:
+        facts, before = new["metadata"], old["metadata"]
+        _keep(facts, before, "generation")
+        if context.subresource == "status":
+            _keep_all_but_status(new, old)
+        elif self.strategy.status and self.kind.subresource("status") is not None:
+            _keep(new, old, "status")
+        self.strategy.prepare_for_update(context, new, old)
+        if self.strategy.generation and context.subresource != "status" and _wants_other(new, old):
+            facts["generation"] = before.get("generation", 0) + 1
+        if not facts.get("uid"):
+            facts["uid"] = before["uid"]
+        _keep(facts, before, "creationTimestamp")
+        if before.get("deletionTimestamp"):
+            facts["deletionTimestamp"] = before["deletionTimestamp"]
+            if "deletionGracePeriodSeconds" in before and facts.get("deletionGracePeriodSeconds") is None:
+                facts["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
+
+    async def _write(
+        self, op: operation.Operation, context: strategy.Context, new: Object, current: cached.Cached, stored: Object
+    ) -> cached.Cached:
+        """Store the new state, or the end of the object if that was the last thing that held it."""
+        key, revision = current.key, current.revision
+        value = self.encode(new)
+        if deletion.over(self.strategy, new, stored):
+            if not op.dry_run:
+                await self.environment.backend.delete(key, expected=revision)
+                context.rollbacks.clear()
+                await self.strategy.after_delete(context, new)
+            return cached.Cached(key, revision, cached.with_revision(value, revision), selectable.extractor(self.kind))
+        served = cached.with_revision(value, revision)
+        if served == current.data or msgspec.json.decode(served) == stored:
+            # Nothing has changed: no revision, no event.
+            context.rollbacks.clear()
+            return current
+        if op.dry_run:
+            return cached.Cached(key, revision, served, selectable.extractor(self.kind))
+        self._check_size(value)
+        record = await self.environment.backend.update(key, value, expected=revision)
+        context.rollbacks.clear()
+        return self.served(record)
+
+    def _precondition(self, name: str, text: str) -> errors.Conflict:
+        about = f"StorageError: invalid object, Code: 4, Key: {self.key('', name)}, ResourceVersion: 0"
+        return errors.Conflict(self.resource, name, f"{about}, AdditionalErrorMessage: {text}")
+
+
+def place(obj: Object, namespace: str) -> None:
+    """The object's namespace is the request's; raises BadRequest where it says another one."""
+    facts = meta.metadata(obj)
+    given = facts.get("namespace") or ""
+    if given != namespace:
+        if given and namespace:
+            text = "the namespace of the provided object does not match the namespace sent on the request"
+            raise errors.BadRequest(text)
+        facts["namespace"] = namespace
+        if not namespace:
+            del facts["namespace"]
+
+
+def _keep(new: Object, old: Object, member: str) -> None:
+    if member in old:
+        new[member] = old[member]
+    else:
+        new.pop(member, None)
+
+
+def _keep_all_but_status(new: Object, old: Object) -> None:
+    """A write of the status subresource changes status and, of metadata, what its kind does not forbid."""
+    for member in {*new, *old} - {"kind", "apiVersion", "metadata", "status"}:
+        _keep(new, old, member)
+    _keep(new["metadata"], old["metadata"], "ownerReferences")
+
+
+def _wants_other(new: Object, old: Object) -> bool:
+    """Whether anything but metadata and status differs."""
+    ignored = {"kind", "apiVersion", "metadata", "status"}
+    return any(new.get(member) != old.get(member) for member in {*new, *old} - ignored)
+
+
+def _roll_back(context: strategy.Context) -> None:
+    """Give back what begin_* allocated for a write that did not happen."""
+    while context.rollbacks:
+        context.rollbacks.pop()()

@@ -1,0 +1,85 @@
+"""Every store of a server, made when it is first asked for, and read access to all objects for hooks and plugins.
+
+Upstream: k8s.io/apiserver/pkg/server/storage, pkg/registry/*/rest (the storage maps).
+"""
+
+from typing import Any
+
+from pybernetes.aio import clock as clocks
+from pybernetes.api import kinds
+from pybernetes.apiserver.admission import chain as chains
+from pybernetes.apiserver.registry import rules, store, strategy, table
+from pybernetes.storage import backend as backends
+
+Object = dict[str, Any]
+
+
+class Stores:
+    """The stores by resource. It is itself the `Objects` that strategies and admission plugins read."""
+
+    def __init__(
+        self,
+        served: kinds.KindTable,
+        backend: backends.Backend,
+        clock: clocks.Clock,
+        admission: chains.Chain,
+        built_in: rules.Rules = rules.BUILT_IN,
+    ) -> None:
+        self.served = served
+        self.environment = store.Environment(backend, clock, self, admission, built_in)
+        self._stores: dict[tuple[str, str], store.Store] = {}
+        self._by_row: dict[int, store.Store] = {}
+
+    def of(self, kind: kinds.Kind) -> store.Store:
+        """The store of a row's objects."""
+        found = self._by_row.get(id(kind))
+        if found is None:
+            stored = self.served.stored_as(kind)
+            found = self._stores.get((stored.group, stored.plural))
+            if found is None:
+                found = store.Store(stored, table.strategy_of(stored), self.environment)
+                self._stores[(stored.group, stored.plural)] = found
+            self._by_row[id(kind)] = found
+        return found
+
+    def add(self, kind: kinds.Kind, rules_of: strategy.Strategy) -> store.Store:
+        """A store for a custom resource, stored in that version; an older one of the same resource is replaced."""
+        made = store.Store(kind, rules_of, self.environment)
+        self._stores[(kind.group, kind.plural)] = made
+        self._by_row.clear()
+        return made
+
+    async def remove(self, group: str, plural: str) -> None:
+        """Serve a custom resource no more; its objects stay where they are."""
+        gone = self._stores.pop((group, plural), None)
+        self._by_row.clear()
+        if gone is not None:
+            await gone.stop()
+
+    def by_resource(self, group: str, plural: str) -> store.Store | None:
+        """The store of a resource, whatever the version."""
+        found = self._stores.get((group, plural))
+        if found is not None:
+            return found
+        row = next((row for row in self.served.all() if (row.group, row.plural) == (group, plural)), None)
+        return None if row is None else self.of(row)
+
+    async def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
+        """One object in its storage version, or None."""
+        where = self.by_resource(group, resource)
+        found = None if where is None else await where.find(namespace, name)
+        return None if found is None else found.object()
+
+    async def list(self, group: str, resource: str, namespace: str = "") -> list[Object]:
+        """All objects of a resource (in one namespace when given), in storage version."""
+        where = self.by_resource(group, resource)
+        if where is None:
+            return []
+        cache = await where.ready()
+        prefix = f"{where.prefix}{namespace}/" if namespace and where.kind.namespaced else ""
+        return [one.object() for one in (await cache.list(prefix)).items]
+
+    async def stop(self) -> None:
+        """End all caches and their watches."""
+        for one in tuple(self._stores.values()):
+            await one.stop()

@@ -1,0 +1,96 @@
+"""Which strategy each kind has, and who serves its subresources. A kind that is not listed is an ordinary one.
+
+Upstream: pkg/registry/*/rest/storage_*.go.
+"""
+
+from typing import Any
+
+from pybernetes.api import kinds
+from pybernetes.apimachinery import names
+from pybernetes.apiserver.registry import strategy
+from pybernetes.apiserver.registry.core import namespace
+
+
+def _plain(**settings: Any) -> strategy.Strategy:
+    """An ordinary kind with other settings."""
+    made = strategy.Strategy()
+    for name, value in settings.items():
+        if not hasattr(made, name):
+            raise AttributeError(name)
+        setattr(made, name, value)
+    return made
+
+
+def _rbac() -> strategy.Strategy:
+    return _plain(generation=False, allow_create_on_update=True, name_check=names.is_path_segment_name)
+
+
+RBAC = "rbac.authorization.k8s.io"
+STORAGE = "storage.k8s.io"
+ADMISSION = "admissionregistration.k8s.io"
+CERTIFICATES = "certificates.k8s.io"
+
+STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
+    ("", "configmaps"): _plain(generation=False),
+    ("", "endpoints"): _plain(generation=False, allow_create_on_update=True),
+    ("", "events"): _plain(generation=False, allow_create_on_update=True, default_garbage_collection="unsupported"),
+    ("", "limitranges"): _plain(generation=False, allow_create_on_update=True),
+    ("", "namespaces"): namespace.NamespaceStrategy(),
+    ("", "nodes"): _plain(generation=False, status_on_create=True),
+    ("", "persistentvolumeclaims"): _plain(generation=False, returns_deleted=True),
+    ("", "persistentvolumes"): _plain(generation=False, returns_deleted=True),
+    ("", "podtemplates"): _plain(returns_deleted=True),
+    ("", "resourcequotas"): _plain(generation=False, returns_deleted=True),
+    ("", "secrets"): _plain(generation=False),
+    ("", "serviceaccounts"): _plain(generation=False, returns_deleted=True),
+    ("", "services"): _plain(
+        generation=False, allow_create_on_update=True, returns_deleted=True, name_check=names.is_dns1035_label
+    ),
+    ("apiregistration.k8s.io", "apiservices"): _plain(generation=False),
+    ("apps", "controllerrevisions"): _plain(generation=False),
+    (CERTIFICATES, "certificatesigningrequests"): _plain(generation=False, name_check=names.is_path_segment_name),
+    (CERTIFICATES, "clustertrustbundles"): _plain(generation=False, allow_unconditional_update=False),
+    (CERTIFICATES, "podcertificaterequests"): _plain(generation=False, allow_unconditional_update=False),
+    ("coordination.k8s.io", "leases"): _plain(
+        generation=False, allow_create_on_update=True, allow_unconditional_update=False
+    ),
+    ("networking.k8s.io", "ipaddresses"): _plain(generation=False),
+    ("networking.k8s.io", "servicecidrs"): _plain(generation=False),
+    ("node.k8s.io", "runtimeclasses"): _plain(
+        generation=False, allow_create_on_update=True, allow_unconditional_update=False
+    ),
+    ("policy", "poddisruptionbudgets"): _plain(allow_unconditional_update=False),
+    (RBAC, "clusterrolebindings"): _rbac(),
+    (RBAC, "clusterroles"): _rbac(),
+    (RBAC, "rolebindings"): _rbac(),
+    (RBAC, "roles"): _rbac(),
+    ("resource.k8s.io", "deviceclasses"): _plain(returns_deleted=True),
+    ("resource.k8s.io", "resourceclaims"): _plain(generation=False, returns_deleted=True),
+    ("resource.k8s.io", "resourceclaimtemplates"): _plain(generation=False, returns_deleted=True),
+    ("resource.k8s.io", "resourceslices"): _plain(returns_deleted=True),
+    (STORAGE, "csidrivers"): _plain(generation=False, returns_deleted=True, allow_unconditional_update=False),
+    (STORAGE, "csinodes"): _plain(generation=False, returns_deleted=True, allow_unconditional_update=False),
+    (STORAGE, "csistoragecapacities"): _plain(generation=False, allow_unconditional_update=False),
+    (STORAGE, "storageclasses"): _plain(generation=False, returns_deleted=True),
+    (STORAGE, "volumeattachments"): _plain(generation=False, returns_deleted=True, allow_unconditional_update=False),
+    (STORAGE, "volumeattributesclasses"): _plain(generation=False, returns_deleted=True),
+    ("storagemigration.k8s.io", "storageversionmigrations"): _plain(allow_unconditional_update=False),
+    **{
+        (ADMISSION, plural): _plain(allow_unconditional_update=False)
+        for plural in (
+            "mutatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
+            "mutatingwebhookconfigurations",
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "validatingwebhookconfigurations",
+        )
+    },
+}
+
+_ORDINARY = strategy.Strategy()
+
+
+def strategy_of(kind: kinds.Kind) -> strategy.Strategy:
+    """The strategy of a built-in kind."""
+    return STRATEGIES.get((kind.group, kind.plural), _ORDINARY)

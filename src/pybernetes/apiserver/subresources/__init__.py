@@ -1,0 +1,1 @@
+"""What has a path of its own below an object, one file each, and resources that are not stored at all."""

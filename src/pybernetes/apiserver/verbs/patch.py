@@ -1,0 +1,192 @@
+"""PATCH one object: JSON patch, merge patch, strategic merge patch, server-side apply.
+
+The patch is applied to the newest object; when somebody else writes in between, it is applied again to theirs.
+Upstream: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from pybernetes.api import kinds, schemas
+from pybernetes.api.codec import body as bodies
+from pybernetes.api.codec import failure, json, structure, yaml
+from pybernetes.apimachinery import errors, fieldpath, gvk
+from pybernetes.apimachinery.patch import json_patch, merge, strategic, values
+from pybernetes.apiserver import context as contexts
+from pybernetes.apiserver.registry import managers, operation
+from pybernetes.apiserver.registry import store as stores
+from pybernetes.apiserver.verbs import decode, get, negotiate, options, present
+
+Object = dict[str, Any]
+Apply = Callable[[Object], Object]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+NAMES = {JSON_PATCH: "json", MERGE: "merge", STRATEGIC: "strategic", APPLY: "apply"}
+
+UNPROCESSABLE = "the server rejected our request due to an error in our request"
+
+
+async def patch(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
+    """Answer with the patched object; 201 if apply created it."""
+    negotiate.output(context)
+    get.check_name(context.info.name)
+    media = media_type(context)
+    op = options.write(context, "PatchOptions", patch=NAMES[media])
+    decode.check_size(context)
+    if media == APPLY:
+        mutate = _applier(context, store, op)
+    else:
+        mutate = _patcher(context, store, op, media)
+    done, created = await store.update(op, mutate, may_create=media == APPLY)
+    return await present.one(context, store, done, 201 if created else 200)
+
+
+def media_type(context: contexts.RequestContext) -> str:
+    """Which kind of patch the body is. Raises UnsupportedMediaType."""
+    media = (context.request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if media not in NAMES:
+        error = errors.UnsupportedMediaType(())
+        error.message, error.details = "415: Unsupported Media Type", {}
+        raise error
+    if media == STRATEGIC and context.kind.custom:
+        raise errors.UnsupportedMediaType((JSON_PATCH, MERGE, APPLY))
+    return media
+
+
+def _patcher(
+    context: contexts.RequestContext, store: stores.Store, op: operation.Operation, media: str
+) -> stores.Mutate:
+    change = body_patch(context, media, context.kind)
+
+    async def mutate(current: Object | None) -> Object:
+        if current is None:
+            raise errors.NotFound(store.resource, context.info.name)
+        new = change(current)
+        conform(context, new, media)
+        if not isinstance(new.get("metadata"), dict):
+            new["metadata"] = {}
+        decode.complete(context, store, context.kind, new)
+        check_identity(context, new)
+        return managers.update(store, op, current, new)
+
+    return mutate
+
+
+def body_patch(context: contexts.RequestContext, media: str, kind: kinds.Kind) -> Apply:
+    """A function that applies the body to an object. Raises BadRequest, Invalid."""
+    given = context.request.body
+    try:
+        content = json.decode(given)
+    except failure.DecodeError as error:
+        raise errors.BadRequest(f"error decoding patch: {error.message}") from error
+    if media == JSON_PATCH:
+        return lambda current: _answered(json_patch.apply, current, content)
+    if media == MERGE:
+        return lambda current: _answered(merge.apply, current, content)
+    if not isinstance(content, dict):
+        raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {values.kind(content)}")
+    schema = strategic_schema(kind)
+    return lambda current: _answered(strategic.apply, current, content, schema)
+
+
+@functools.cache
+def strategic_schema(kind: kinds.Kind) -> strategic.Schema:
+    """What a strategic merge patch must know of a built-in kind."""
+    definitions = schemas.served()
+    name = definitions.name_of(kind.group, kind.version, kind.kind)
+    if name is None:
+        raise errors.UnsupportedMediaType((JSON_PATCH, MERGE, APPLY))
+    return strategic.OpenAPISchema(name, definitions.definition(name), definitions.definition)
+
+
+def _answered(function: Callable[..., Any], *arguments: Any) -> Object:
+    """The patched object, or the refusal in upstream's words."""
+    try:
+        new = function(*arguments)
+    except values.PatchError as error:
+        if error.code == 400:
+            raise errors.BadRequest(str(error)) from error
+        if error.code == 500:
+            raise errors.StatusError(str(error), reason="") from error
+        raise errors.StatusError(UNPROCESSABLE, code=422, reason="Invalid", details={}) from error
+    if not isinstance(new, dict):
+        raise errors.StatusError(UNPROCESSABLE, code=422, reason="Invalid", details={})
+    return new
+
+
+def conform(context: contexts.RequestContext, new: Object, media: str) -> None:
+    """Hold a patched object to the type of its kind, as the decoding of a body would."""
+    kind = context.kind
+    wrong = ""
+    unknown: list[str] = []
+    if (new.get("apiVersion"), new.get("kind")) != (kind.api_version, kind.kind):
+        wrong = f"no kind {new.get('kind')} in version {new.get('apiVersion')}"
+    else:
+        try:
+            if kind.custom:
+                unknown = structure.conform_metadata(new["metadata"]) if new.get("metadata") else []
+            else:
+                unknown = structure.conform(new, kind.api_version, kind.kind)
+        except failure.DecodeError as error:
+            wrong = error.message
+    if unknown and not wrong:
+        mode = decode.validation(context)
+        if mode == bodies.STRICT:
+            wrong = f"strict decoding error: {', '.join(unknown)}"
+        elif mode == bodies.WARN:
+            for text in unknown:
+                context.warn(text)
+    if wrong:
+        shown = values.text(json.decode(context.request.body)) if media == STRATEGIC else json.encode(new).decode()
+        path = fieldpath.Path("patch")
+        raise errors.Invalid(gvk.GroupKind("", ""), "", [fieldpath.invalid(path, shown, wrong)])
+
+
+def check_identity(context: contexts.RequestContext, new: Object) -> None:
+    """A patch cannot make another object of it. Raises BadRequest."""
+    given, name = new["metadata"].get("name") or "", context.info.name
+    if given != name:
+        raise errors.BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+
+
+def _applier(context: contexts.RequestContext, store: stores.Store, op: operation.Operation) -> stores.Mutate:
+    kind = context.kind
+    found = yaml.decode(context.request.body)
+    config = found.value
+    if not isinstance(config, dict):
+        raise errors.BadRequest("error decoding YAML: not an object")
+    actual = gvk.of(config)
+    if actual != kind.gvk:
+        if not config.get("kind") and not config.get("apiVersion"):
+            raise errors.BadRequest("invalid object type: /, Kind=")
+        raise errors.BadRequest(f"invalid object type: {actual}")
+    facts = config.setdefault("metadata", {})
+    check_name_of(context, facts)
+    if facts.get("managedFields"):
+        raise errors.BadRequest("metadata.managedFields must be nil")
+    for text in found.strict_errors:
+        context.warn(text)
+    force = bool(options.boolean(context, "force"))
+
+    async def mutate(current: Object | None) -> Object:
+        live = {"apiVersion": kind.api_version, "kind": kind.kind} if current is None else current
+        new = managers.apply(store, op, live, values.copy(config), force=force)
+        conform(context, new, APPLY)
+        decode.complete(context, store, kind, new)
+        return new
+
+    return mutate
+
+
+def check_name_of(context: contexts.RequestContext, facts: Object) -> None:
+    """The applied configuration must be of the object that the URL names."""
+    name, namespace = context.info.name, context.info.namespace
+    given = facts.get("name") or ""
+    if given != name:
+        raise errors.BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+    if context.kind.namespaced and not facts.get("namespace"):
+        facts["namespace"] = namespace
