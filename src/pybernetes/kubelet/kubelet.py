@@ -44,7 +44,11 @@ from pybernetes.kubelet import (
     probes,
     recording,
     runtime_manager,
+    server,
+    serving_auth,
+    stats,
     status,
+    streaming,
     surroundings,
 )
 from pybernetes.kubelet import config as configs
@@ -84,6 +88,7 @@ class Kubelet:
         self.events: recording.Events
         self.cache: objects.ObjectCache | None = None
         self.volumes: manager.VolumeManager | None = None
+        self.server: server.KubeletServer | None = None
         self._sync: pod_sync.PodSync
         self._garbage = garbage.GarbageCollector(cri, clock, config)
 
@@ -94,9 +99,12 @@ class Kubelet:
             http = http_client.HttpClient(_unverified_tls, clock=self.clock)
             try:
                 self._wire(group, http)
+                await self._serve(http)
                 await self._start(group)
                 await group.wait()
             finally:
+                if self.server is not None:
+                    await self.server.stop()
                 await http.close()
 
     # -- wiring ------------------------------------------------------------------------------------------------------
@@ -157,6 +165,23 @@ class Kubelet:
             runtime_handler=lambda pod: self._sync.handlers.get(pod.metadata.uid, ""),
         )
         return runtime_manager.RuntimeManager(self.cri, self.clock, self.events, starter, hooks, outside)
+
+    async def _serve(self, http: http_client.HttpClient) -> None:
+        """Listen for logs, exec and the like; simulated nodes have nothing to say."""
+        if self.config.simulated or not self.config.port:
+            return
+        view = server.NodeView(
+            pods=self.pods.all,
+            find_pod=self.pods.by_name,
+            api_status=self.statuses.get,
+            runtime_status=self.pleg.statuses.get,
+            cri=self.cri,
+            stats=stats.StatsProvider(self.cri, self.clock, self.config, self.host, self.pods.all),
+        )
+        guard = serving_auth.Guard(self.client, self.clock, self.config.node_name, anonymous=self.config.anonymous_auth)
+        streams = streaming.Streaming(http, self.clock)
+        self.server = server.KubeletServer(view, self.config, self.clock, guard, streams)
+        await self.server.start()
 
     async def _start(self, group: tasks.TaskGroup) -> None:
         config = self.config
@@ -267,8 +292,7 @@ class Kubelet:
         """A ConfigMap or Secret that a pod uses changed."""
         if self.volumes is not None and self.volumes.is_mounted(uid):
             self.group.start(self.volumes.refresh(uid), f"refresh volumes of {uid}")
-        else:
-            self.workers.wake(uid)
+        self.workers.wake(uid)  # a container may be waiting for it
 
     # -- answers for the parts ---------------------------------------------------------------------------------------
 

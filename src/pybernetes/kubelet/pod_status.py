@@ -83,9 +83,11 @@ def generate(
 
 
 def _lasting_phase(phase: str, pod: core.Pod, old: core.PodStatus) -> str:
-    """A pod never leaves a terminal phase."""
+    """A pod never leaves a terminal phase; one that was declared failed does not succeed after all."""
     if pod_conditions.is_terminal(pod.status.phase):
         return pod.status.phase
+    if old.phase == "Failed":
+        return old.phase
     if not pod_conditions.is_terminal(phase) and pod_conditions.is_terminal(old.phase):
         return old.phase
     return phase

@@ -15,8 +15,8 @@ from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core, node
 from pybernetes.apimachinery import timestamps
 from pybernetes.client import rest
-from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import (
+    actions,
     pleg,
     pod_conditions,
     pod_status,
@@ -27,6 +27,7 @@ from pybernetes.kubelet import (
     runtime_status,
     status,
 )
+from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import runtime
 from pybernetes.kubelet.volumes import manager, objects
 
@@ -85,9 +86,10 @@ class PodSync:
         seen = _with_ips(seen, api)
         result = await self.manager.sync_pod(pod, seen, secrets, parts.prober.results_for_actions())
         self._note_reasons(uid, result)
-        if result.acted or result.error:
-            await self._report_again(pod)
         again = deadline
+        if result.acted or result.error:
+            if await self._report_again(pod) and not result.error:
+                again = 0.0
         if result.error:
             logger.info("sync of %s/%s: %s", pod.metadata.namespace, pod.metadata.name, result.error)
             wait = result.retry_after if result.retry_after is not None else _FAILED_AGAIN
@@ -121,13 +123,16 @@ class PodSync:
             reasons.pop(name, None)
         reasons.update(result.reasons)
 
-    async def _report_again(self, pod: core.Pod) -> None:
-        """Tell the API what has just been done, without waiting for the next look."""
+    async def _report_again(self, pod: core.Pod) -> bool:
+        """Tell the API what has just been done; whether there is more to do now (what follows a sidecar's start)."""
         seen = await self._parts.pleg.pod_status(pod.metadata.uid)
         self._parts.prober.update(pod, seen)
         api = self.generate(pod, seen)
-        if not pod_conditions.is_terminal(api.phase):
-            self._parts.statuses.set(pod, api)
+        if pod_conditions.is_terminal(api.phase):
+            return True
+        self._parts.statuses.set(pod, api)
+        todo = actions.compute_pod_actions(pod, seen, self._parts.prober.results_for_actions())
+        return not todo.nothing_to_do
 
     def sandbox_ready(self, pod: core.Pod) -> None:
         """The network is there: say so before images are pulled.

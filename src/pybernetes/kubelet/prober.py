@@ -157,6 +157,8 @@ class _Worker:
         self._last: bool | None = None
         self._run = 0
         """how often in a row the last answer was given"""
+        self._period = float(probe.periodSeconds or 10)
+        self._first = prober.clock.monotonic()
         self._due = 0.0
 
     def target_is(self, target: probes.Target | None) -> None:
@@ -191,7 +193,9 @@ class _Worker:
             if self.container_id:
                 self._prober.results[self.kind].pop(self.container_id, None)
             self.container_id = target.container_id
-            self._on_hold, self._last, self._run, self._due = False, None, 0, 0.0
+            self._on_hold, self._last, self._run = False, None, 0
+            # Readiness is asked at once; the others at the worker's next beat, which gives the program time to begin.
+            self._due = 0.0 if self.kind is Kind.READINESS else self._next_beat(clock)
             self._prober.publish(self, {Kind.READINESS: False, Kind.LIVENESS: True, Kind.STARTUP: None}[self.kind])
         if self._on_hold:
             return None
@@ -201,10 +205,14 @@ class _Worker:
         earliest = target.started_at + self.probe.initialDelaySeconds - clock.now().timestamp()
         return max(0.0, earliest, self._due - clock.monotonic())
 
+    def _next_beat(self, clock: clocks.Clock) -> float:
+        passed = clock.monotonic() - self._first
+        return self._first + self._period * (passed // self._period + 1)
+
     async def _ask(self, clock: clocks.Clock) -> None:
         target = self._target
         assert target is not None
-        self._due = clock.monotonic() + (self.probe.periodSeconds or 10)
+        self._due = clock.monotonic() + self._period
         try:
             answer = await self._prober.asker.run(self.probe, target)
         except probes.ProbeError as failure:

@@ -57,7 +57,7 @@ def write(target: pathlib.Path, payload: Payload, owner: Ownership) -> bool:
         place.write_bytes(file.data)
         _own(place, file, owner)
     if owner.gid is not None:
-        for directory in (generation, *(one for one in generation.rglob("*") if one.is_dir())):
+        for directory in (target, generation, *(one for one in generation.rglob("*") if one.is_dir())):
             os.chown(directory, -1, owner.gid)
             directory.chmod(0o2775)
     temporary = target / _NEW

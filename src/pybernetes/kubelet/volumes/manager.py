@@ -129,7 +129,7 @@ class VolumeManager:
             if not target.exists():
                 target.mkdir(parents=True, mode=0o755)
                 if volume.configMap is None:
-                    mounts.tmpfs(target)  # what is secret never reaches a disk
+                    mounts.tmpfs(target, mode=0o1777)  # what is secret never reaches a disk
             await self._write_files(pod, volume, target)
             return target
         raise content.ContentError("no volume plugin matched")
