@@ -68,7 +68,7 @@ class ServiceStrategy(strategy.Strategy):
             spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
         if not spec["clusterIPs"] or spec["clusterIPs"] == [""]:
             spec["clusterIPs"] = [self._next_address(context, new)]
-        elif not spec["clusterIPs"][0] == NONE:
+        elif spec["clusterIPs"][0] != NONE:
             for address in spec["clusterIPs"]:
                 if address not in held and _is_address(address):
                     self._take_address(context, new, address)
