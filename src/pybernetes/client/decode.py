@@ -10,12 +10,13 @@ Upstream: apimachinery/pkg/runtime/serializer/json, client-go/rest/watch. Pure.
 
 import itertools
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import structs
 
+from pybernetes.api import types
 from pybernetes.api.types import meta
 
 T = TypeVar("T")
@@ -99,32 +100,39 @@ def _share_parts(new: Any, like: Any) -> Any:
 
 
 class ObjectDecoder(Generic[T]):
-    """Decodes one class; `dict` gives plain dicts."""
+    """Decodes one class; `dict` gives plain dicts. An object that says it is of another kind is refused."""
 
     def __init__(self, cls: type[T]) -> None:
         self._cls = cls
+        self._kind = types.identity(cls)[1] if issubclass(cls, meta.Object) else ""
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(cls)
 
     def one(self, data: bytes | msgspec.Raw) -> T:
         """A single object."""
         try:
-            return self._decoder.decode(data)
+            obj = self._decoder.decode(data)
         except msgspec.ValidationError:
             try:
-                return msgspec.convert(without_nulls(plain(data)), self._cls)
+                obj = msgspec.convert(without_nulls(plain(data)), self._cls)
             except msgspec.ValidationError as error:
                 raise DecodeError(f"unable to decode a {self._cls.__name__}: {error}") from error
         except msgspec.DecodeError as error:
             raise DecodeError(f"the answer is not JSON: {error}") from error
+        if self._kind and obj.kind != self._kind:  # type: ignore[attr-defined]
+            raise DecodeError(f"expected a {self._kind}, got a {obj.kind}")  # type: ignore[attr-defined]
+        return obj
 
-    def many(self, data: bytes) -> tuple[meta.ListMeta, tuple[T, ...]]:
-        """A list: its metadata and its items."""
+    def many(self, data: bytes, adapt: Callable[[T], T] | None = None) -> tuple[meta.ListMeta, tuple[T, ...]]:
+        """A list: its metadata and its items, each as `adapt` makes it."""
         try:
             answer = _list_decoder.decode(data)
         except msgspec.MsgspecError:
             answer = _tolerant_list(data)
-        items = tuple(self.one(item) for item in answer.items or ())
-        if self._cls is dict and answer.kind.endswith("List"):
+        if not answer.kind.endswith("List"):
+            raise DecodeError(f"expected a list, got {answer.kind or 'something else'}")
+        raw = answer.items or ()
+        items = tuple([self.one(item) for item in raw] if adapt is None else [adapt(self.one(item)) for item in raw])
+        if self._cls is dict:
             # items of typed lists do not say what they are
             for item in items:
                 _name_kind(item, answer)

@@ -156,6 +156,14 @@ class Informer(Generic[T]):
 
     # the reflector's side
 
+    def adapt(self, obj: T) -> T:
+        """The object with as many parts as possible in common with one that is known."""
+        if self._similar is None:
+            return obj
+        namespace, name, _ = self._metadata(obj)
+        shared: T = self._similar.share(obj, self.get(namespace, name))
+        return shared
+
     def replace(self, objects: tuple[T, ...]) -> None:
         """These are all objects: report what differs from the cache."""
         missing = {(namespace, name) for namespace, some in self._objects.items() for name in some}
@@ -164,7 +172,7 @@ class Informer(Generic[T]):
             missing.discard((namespace, name))
             old = self.get(namespace, name)
             if old is None or self._metadata(old)[2] != version:
-                self.changed(obj)
+                self._put(obj)
         for namespace, name in missing:
             gone = self._objects[namespace][name]
             self._remove(gone)
@@ -174,13 +182,14 @@ class Informer(Generic[T]):
 
     def changed(self, obj: T) -> None:
         """Put a new state into the cache and report it."""
+        self._put(self.adapt(obj))
+
+    def _put(self, obj: T) -> None:
         namespace, name, _ = self._metadata(obj)
         objects = self._objects.get(namespace)
         if objects is None:
             objects = self._objects[namespace] = {}
         old = objects.get(name)
-        if self._similar is not None:
-            obj = self._similar.share(obj, old)
         objects[name] = obj
         for function, index in self._indexes.values():
             if old is not None:

@@ -3,7 +3,7 @@
 Upstream: client-go/tools/pager.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from pybernetes.apimachinery import errors
@@ -21,6 +21,7 @@ async def pages(
     field_selector: str = "",
     limit: int = PAGE,
     resource_version: str = "",
+    adapt: Callable[[T], T] | None = None,
 ) -> AsyncIterator[rest.Page[T]]:
     """Page after page of one consistent list; `Expired` when the server has forgotten the list in the middle."""
     token = ""
@@ -33,6 +34,7 @@ async def pages(
             continue_token=token,
             # a token brings its own resourceVersion
             resource_version="" if token else resource_version,
+            adapt=adapt,
         )
         yield page
         token = page.continue_token
@@ -48,6 +50,7 @@ async def list_all(
     field_selector: str = "",
     limit: int = PAGE,
     resource_version: str = "",
+    adapt: Callable[[T], T] | None = None,
 ) -> rest.Page[T]:
     """The whole list; a list that expires in the middle is read again in one piece."""
     items: list[T] = []
@@ -60,12 +63,13 @@ async def list_all(
             # with a resourceVersion the list comes from the server's cache, which is cheap in one piece only
             limit=0 if resource_version else limit,
             resource_version=resource_version,
+            adapt=adapt,
         ):
             items += page.items
             version = page.resource_version
     except errors.Expired:
         if not items:
             raise
-        page = await resource.list(namespace, label_selector=label_selector, field_selector=field_selector)
+        page = await resource.list(namespace, label_selector=label_selector, field_selector=field_selector, adapt=adapt)
         return page
     return rest.Page(tuple(items), version)

@@ -24,7 +24,6 @@ from pybernetes.telemetry import logs
 
 logger = logs.get("reflector")
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 MIN_WATCH_TIMEOUT = 300.0
 _CALM = 120.0
@@ -43,16 +42,19 @@ class State(enum.Enum):
     BACK_OFF_WATCH = "back off, then watch"
 
 
-class Sink(Protocol[T_contra]):
+class Sink(Protocol[T]):
     """Where the objects go."""
 
-    def replace(self, objects: tuple[T_contra, ...]) -> None:
+    def adapt(self, obj: T) -> T:
+        """The object as it is to be kept; asked for each object of a list as soon as it is read."""
+
+    def replace(self, objects: tuple[T, ...]) -> None:
         """These, and no others, are all objects there are."""
 
-    def changed(self, obj: T_contra) -> None:
+    def changed(self, obj: T) -> None:
         """The object is new or different."""
 
-    def deleted(self, obj: T_contra) -> None:
+    def deleted(self, obj: T) -> None:
         """The object is gone; this was its last state."""
 
 
@@ -114,6 +116,7 @@ class Reflector(Generic[T]):
                 label_selector=self._scope.label_selector,
                 field_selector=self._scope.field_selector,
                 resource_version=self._list_from,
+                adapt=self._sink.adapt,
             )
         except Failure as error:
             if self._list_from and _needs_newest(error):

@@ -215,8 +215,9 @@ class Resource(Generic[T]):
         continue_token: str = "",
         resource_version: str = "",
         resource_version_match: str = "",
+        adapt: Callable[[T], T] | None = None,
     ) -> Page[T]:
-        """Objects of a namespace, or of all."""
+        """Objects of a namespace, or of all, each as `adapt` makes it."""
         query = _query(
             labelSelector=label_selector,
             fieldSelector=field_selector,
@@ -226,7 +227,7 @@ class Resource(Generic[T]):
             **{"continue": continue_token},
         )
         body = await self._raw("GET", namespace, "", "", query)
-        metadata, items = self.decoder.many(body)
+        metadata, items = self.decoder.many(body, adapt)
         return Page(items, metadata.resourceVersion, metadata.continue_, metadata.remainingItemCount)
 
     def watch(

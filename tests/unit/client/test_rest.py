@@ -154,16 +154,22 @@ def test_nulls_are_read_as_zero_values() -> None:
     data = b'{"metadata":{"name":"a","creationTimestamp":null,"labels":null},"spec":{"containers":null}}'
     pod = decode.ObjectDecoder(core.Pod).one(data)
     assert (pod.metadata.name, pod.metadata.labels, pod.spec.containers) == ("a", {}, ())
-    _, items = decode.ObjectDecoder(core.Pod).many(b'{"metadata":{"remainingItemCount":null},"items":null}')
+    _, items = decode.ObjectDecoder(core.Pod).many(
+        b'{"kind":"PodList","metadata":{"remainingItemCount":null},"items":null}'
+    )
     assert items == ()
-    _, items = decode.ObjectDecoder(core.Pod).many(b'{"metadata":{"continue":null},"items":[{"status":null}]}')
+    _, items = decode.ObjectDecoder(core.Pod).many(
+        b'{"kind":"PodList","metadata":{"continue":null},"items":[{"status":null}]}'
+    )
     assert len(items) == 1
 
 
-@pytest.mark.parametrize("data", [b"[]", b"{", b'{"spec":{"replicas":"three"}}'])
+@pytest.mark.parametrize("data", [b"[]", b"{", b'{"kind":"Pod"}', b'{"spec":{"replicas":"three"}}'])
 def test_nonsense_is_a_decode_error(data: bytes) -> None:
     with pytest.raises(decode.DecodeError):
         decode.ObjectDecoder(apps.ReplicaSet).one(data)
+    with pytest.raises(decode.DecodeError):
+        decode.ObjectDecoder(apps.ReplicaSet).many(data)
 
 
 def test_equal_parts_are_shared() -> None:
