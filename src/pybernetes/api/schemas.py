@@ -32,10 +32,30 @@ _OVERRIDES: dict[str, dict[str, Any]] = {
     QUANTITY: {"oneOf": [{"type": "string"}, {"type": "number"}]},
 }
 
-# Keys of list items that may be left out because the API server fills them in: apply needs them to tell items apart.
-_KEY_DEFAULTS: dict[tuple[str, str], Any] = {
-    ("io.k8s.api.core.v1.ContainerPort", "protocol"): "TCP",
-    ("io.k8s.api.core.v1.ServicePort", "protocol"): "TCP",
+# Defaults that upstream writes into its schemas (most defaults it only has in code). That of a key of list items tells
+# items apart in which it was left out.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "io.k8s.api.autoscaling.v1.ScaleSpec": {"replicas": 0},
+    "io.k8s.api.certificates.v1.PodCertificateRequestSpec": {"maxExpirationSeconds": 86400},
+    "io.k8s.api.core.v1.AzureDiskVolumeSource": {
+        "cachingMode": "ReadWrite",
+        "fsType": "ext4",
+        "kind": "Shared",
+        "readOnly": False,
+    },
+    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
+    "io.k8s.api.core.v1.FileKeySelector": {"optional": False},
+    "io.k8s.api.core.v1.GRPCAction": {"service": ""},
+    "io.k8s.api.core.v1.ISCSIPersistentVolumeSource": {"iscsiInterface": "default"},
+    "io.k8s.api.core.v1.ISCSIVolumeSource": {"iscsiInterface": "default"},
+    "io.k8s.api.core.v1.LocalObjectReference": {"name": ""},
+    "io.k8s.api.core.v1.RBDPersistentVolumeSource": {"keyring": "/etc/ceph/keyring", "pool": "rbd", "user": "admin"},
+    "io.k8s.api.core.v1.RBDVolumeSource": {"keyring": "/etc/ceph/keyring", "pool": "rbd", "user": "admin"},
+    "io.k8s.api.core.v1.ReplicationControllerSpec": {"minReadySeconds": 0, "replicas": 1},
+    "io.k8s.api.core.v1.ScaleIOPersistentVolumeSource": {"fsType": "xfs", "storageMode": "ThinProvisioned"},
+    "io.k8s.api.core.v1.ScaleIOVolumeSource": {"fsType": "xfs", "storageMode": "ThinProvisioned"},
+    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+    "io.k8s.api.resource.v1.DeviceToleration": {"operator": "Equal"},
 }
 
 
@@ -86,6 +106,8 @@ class Definitions:
         if name in _OVERRIDES:
             value.pop("oneOf", None)
             value |= _OVERRIDES[name]
+        for field, default in _DEFAULTS.get(name, {}).items():
+            value["properties"][field]["default"] = default
         return value
 
     def definition(self, name: str) -> dict[str, Any]:
@@ -131,14 +153,11 @@ def _openapi(node: Any) -> Any:
 class Schema:
     """What is known of one place in an object. `node` is the schema as written there, `name` what it refers to."""
 
-    __slots__ = ("_children", "_definitions", "_resolved", "key_of", "name", "node")
+    __slots__ = ("_children", "_definitions", "_resolved", "name", "node")
 
-    def __init__(
-        self, node: dict[str, Any], definitions: Definitions | None = None, name: str = "", key_of: str = ""
-    ) -> None:
+    def __init__(self, node: dict[str, Any], definitions: Definitions | None = None, name: str = "") -> None:
         self.node = node
         self.name = name
-        self.key_of = key_of
         self._definitions = definitions
         reference = node.get("$ref")
         self._resolved = node
@@ -158,7 +177,7 @@ class Schema:
     def _child(self, key: str, node: dict[str, Any]) -> "Schema":
         child = self._children.get(key)
         if child is None:
-            child = self._children[key] = Schema(node, self._definitions, key_of=self.name)
+            child = self._children[key] = Schema(node, self._definitions)
         return child
 
     # --- shape
@@ -223,14 +242,13 @@ class Schema:
 
     @builtins.property
     def default(self) -> Any:
-        """The default written in the schema, or that of a field which tells list items apart; None if there is none."""
+        """The default written in the schema; None if there is none."""
         return self._get("default")
 
     def key_default(self, key: str) -> Any:
         """For the element of a list told apart by `key`: the value meant when the key is left out."""
         child = self.property(key)
-        written = None if child is None else child.default
-        return _KEY_DEFAULTS.get((self.name, key)) if written is None else written
+        return None if child is None else child.default
 
     # --- merging
 

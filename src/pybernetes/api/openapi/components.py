@@ -51,10 +51,13 @@ def component(name: str, custom: dict[str, dict[str, Any]], group_version: tuple
 def definition_v2(name: str, custom: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """A definition for the Swagger 2.0 document."""
     node = custom.get(name)
-    if node is None:
-        node = schemas.served().read(name)
-        _add_facts(name, node)
-    written: dict[str, Any] = _v2(node)
+    written: dict[str, Any]
+    if node is not None:
+        written = _v2_references(node)
+        return written
+    node = schemas.served().read(name)
+    _add_facts(name, node)
+    written = _v2(node)
     return written
 
 
@@ -115,7 +118,7 @@ def _v3(node: Any) -> Any:
     return written
 
 
-# What Swagger 2.0 does not know.
+# What Swagger 2.0 does not know, and the defaults, which Kubernetes leaves out of it.
 _NOT_IN_V2 = frozenset({"oneOf", "anyOf", "not", "nullable", "default"})
 
 
@@ -124,18 +127,24 @@ def _v2(node: Any) -> Any:
         return [_v2(item) for item in node]
     if not isinstance(node, dict):
         return node
-    if node.get("format") == "int-or-string" or node.get("x-kubernetes-int-or-string"):
-        kept = {key: value for key, value in node.items() if key not in _NOT_IN_V2}
-        return {**kept, "type": "string", "format": "int-or-string"}
     if "oneOf" in node and "type" not in node:
         return {**{key: value for key, value in node.items() if key not in _NOT_IN_V2}, "type": "string"}
     written = {}
     for key, value in node.items():
         if key == "properties" and isinstance(value, dict):
             written[key] = {name: _v2(child) for name, child in value.items()}
-        elif key not in _NOT_IN_V2 or (key == "default" and value != {}):
+        elif key not in _NOT_IN_V2:
             written[key] = _v2(value)
+    return _v2_references(written)
+
+
+def _v2_references(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_v2_references(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    written = {key: _v2_references(value) for key, value in node.items()}
     reference = written.get("$ref")
-    if isinstance(reference, str):
+    if isinstance(reference, str) and reference.startswith(schemas.REF_PREFIX):
         written["$ref"] = V2_PREFIX + reference.removeprefix(schemas.REF_PREFIX)
     return written

@@ -1,6 +1,6 @@
 """The published documents, made when asked for and kept until the table of kinds changes.
 
-    published = documents.Publisher(table, custom=lambda kind: schema of a custom resource or None)
+    published = documents.Publisher(table, lambda kind: schema of a custom resource, or None)
     published.index()                      /openapi/v3
     published.document("apis/apps/v1")     /openapi/v3/apis/apps/v1
     published.v2()                         /openapi/v2
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pybernetes.api import kinds, schemas
-from pybernetes.api.openapi import components, paths
+from pybernetes.api.openapi import components, custom, paths
 
 INFO = {"title": "Kubernetes", "version": "1.37"}
 SECURITY = {
@@ -48,11 +48,14 @@ def _nothing_custom(kind: kinds.Kind) -> Mapping[str, Any] | None:
 
 
 class Publisher:
-    """The documents of one table of kinds. `custom` gives the schema of a kind that is not built in."""
+    """The documents of one table of kinds.
 
-    def __init__(self, table: kinds.KindTable, custom: CustomSchema = _nothing_custom) -> None:
+    `schema_of` gives the schema of a kind that is not built in: empty if it has none, None for a built-in kind.
+    """
+
+    def __init__(self, table: kinds.KindTable, schema_of: CustomSchema = _nothing_custom) -> None:
         self._table = table
-        self._custom = custom
+        self._custom = schema_of
         self._generation = -1
         self._documents: dict[str, Document] = {}
         self._hashes: dict[str, str] = {}
@@ -128,12 +131,12 @@ class Publisher:
         rows = self._rows(path)
         if not rows:
             return _wrap(*_plain(path))
-        names, custom = _names(rows, self._custom)
+        found = _definitions(rows, self._custom)
         group, version = rows[0].group, rows[0].version
-        writer = paths.Writer(group, version, names, bool(custom))
+        writer = paths.Writer(group, version, found.names, bool(found.v3))
         written = writer.write(rows)
-        used = components.reachable(writer.used, custom)
-        return _wrap(written, {name: components.component(name, custom, (group, version)) for name in used})
+        used = components.reachable(writer.used, found.v3)
+        return _wrap(written, {name: components.component(name, found.v3, (group, version)) for name in used})
 
     def _build_v2(self) -> dict[str, Any]:
         written: dict[str, Any] = {}
@@ -146,9 +149,9 @@ class Publisher:
                 written |= {where: _path_v2(item) for where, item in plain.items()}
                 used |= shown.keys()
                 continue
-            names, custom = _names(rows, self._custom)
-            every |= custom
-            writer = paths.Writer(rows[0].group, rows[0].version, names, bool(custom))
+            found = _definitions(rows, self._custom)
+            every |= found.v2
+            writer = paths.Writer(rows[0].group, rows[0].version, found.names, bool(found.v3))
             written |= {where: _path_v2(item) for where, item in writer.write(rows).items()}
             used |= writer.used
         definitions = {name: components.definition_v2(name, every) for name in components.reachable(used, every)}
@@ -198,56 +201,28 @@ def _plain(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
 # --- names of definitions
 
 
-def _names(
-    rows: list[kinds.Kind], custom: CustomSchema
-) -> tuple[dict[tuple[str, str, str], str], dict[str, dict[str, Any]]]:
-    """The definition of each kind, and the definitions that are not built in."""
-    found: dict[tuple[str, str, str], str] = {}
-    found.update((kind, name) for kind, name in schemas.served().kinds().items())
-    own: dict[str, dict[str, Any]] = {}
+class _Definitions(NamedTuple):
+    """The definition of each kind, and those of kinds that are not built in: as v3 and as v2 write them."""
+
+    names: dict[tuple[str, str, str], str]
+    v3: dict[str, dict[str, Any]]
+    v2: dict[str, dict[str, Any]]
+
+
+def _definitions(rows: list[kinds.Kind], schema_of: CustomSchema) -> _Definitions:
+    found = _Definitions({}, {}, {})
+    found.names.update((kind, name) for kind, name in schemas.served().kinds().items())
     for row in rows:
-        schema = custom(row)
+        schema = schema_of(row)
         if schema is None:
             continue
-        name = f"{'.'.join(reversed(row.group.split('.')))}.{row.version}.{row.kind}"
-        found[row.group, row.version, row.kind] = name
-        found[row.group, row.version, row.list_kind] = f"{name}List"
-        own[name] = _custom_definition(row, schema)
-        own[f"{name}List"] = _list_definition(row, name)
-    return found, own
-
-
-def _custom_definition(row: kinds.Kind, schema: Mapping[str, Any]) -> dict[str, Any]:
-    written = dict(schema)
-    if not written.get("x-kubernetes-preserve-unknown-fields") or "properties" in written:
-        properties = dict(written.get("properties") or {})
-        properties |= _type_meta()
-        properties["metadata"] = {
-            "description": "Standard object's metadata.",
-            "$ref": schemas.REF_PREFIX + schemas.OBJECT_META,
-        }
-        written["properties"] = dict(sorted(properties.items()))
-    written.setdefault("type", "object")
-    written["x-kubernetes-group-version-kind"] = [{"group": row.group, "kind": row.kind, "version": row.version}]
-    return written
-
-
-def _list_definition(row: kinds.Kind, name: str) -> dict[str, Any]:
-    items = {"description": f"List of {row.plural}.", "type": "array", "items": {"$ref": schemas.REF_PREFIX + name}}
-    metadata = {"description": "Standard list metadata.", "$ref": schemas.REF_PREFIX + schemas.LIST_META}
-    return {
-        "description": f"{row.list_kind} is a list of {row.kind}",
-        "type": "object",
-        "required": ["items"],
-        "properties": {**_type_meta(), "items": items, "metadata": metadata},
-        "x-kubernetes-group-version-kind": [{"group": row.group, "kind": row.list_kind, "version": row.version}],
-    }
-
-
-def _type_meta() -> dict[str, Any]:
-    """apiVersion and kind, described as every definition describes them."""
-    properties = schemas.definition("io.k8s.api.core.v1.ConfigMap")["properties"]
-    return {name: properties[name] for name in ("apiVersion", "kind")}
+        name = custom.definition_name(row)
+        found.names[row.group, row.version, row.kind] = name
+        found.names[row.group, row.version, row.list_kind] = f"{name}List"
+        found.v3[name] = custom.definition(row, schema)
+        found.v2[name] = custom.definition_v2(row, schema)
+        found.v3[f"{name}List"] = found.v2[f"{name}List"] = custom.list_definition(row, schema)
+    return found
 
 
 # --- Swagger 2.0

@@ -168,3 +168,53 @@ def test_custom_resources_come_and_go() -> None:
     assert first.hash != second.hash
     table.remove(WIDGET)
     assert publisher.index().hash == before.hash
+
+
+def test_swagger_says_only_what_it_can() -> None:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "spec": {
+                "type": "object",
+                "required": ["a", "b"],
+                "properties": {
+                    "a": {"type": "string", "nullable": True, "pattern": "x", "default": "x"},
+                    "b": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+                    "c": {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": {"d": {}}},
+                    "e": {"type": "array", "nullable": True, "items": {"type": "string"}},
+                    "f": {"type": "object", "x-kubernetes-embedded-resource": True},
+                },
+                "oneOf": [{"required": ["a"]}],
+            }
+        },
+    }
+    table = kinds.KindTable()
+    table.add(WIDGET)
+    publisher = documents.Publisher(table, lambda row: schema if row.group == "example.com" else None)
+    spec = json.loads(publisher.v2().data)["definitions"]["com.example.v1.Widget"]["properties"]["spec"]
+    embedded = spec["properties"].pop("f")
+    assert spec == {
+        "type": "object",
+        "required": ["b"],
+        "properties": {
+            "a": {"pattern": "x", "default": "x"},
+            "b": {"x-kubernetes-int-or-string": True},
+            "c": {"x-kubernetes-preserve-unknown-fields": True},
+            "e": {},
+        },
+    }
+    assert embedded["required"] == ["kind", "apiVersion"]
+    assert embedded["properties"]["metadata"]["$ref"] == "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+    shown = load(publisher, "apis/example.com/v1")["components"]["schemas"]["com.example.v1.Widget"]
+    assert shown["properties"]["spec"]["oneOf"] == [{"required": ["a"]}]
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": "object", "x-kubernetes-preserve-unknown-fields": True}])
+def test_free_form_resources(schema: dict[str, Any]) -> None:
+    table = kinds.KindTable()
+    table.add(WIDGET)
+    publisher = documents.Publisher(table, lambda row: schema if row.group == "example.com" else None)
+    widget = json.loads(publisher.v2().data)["definitions"]["com.example.v1.Widget"]
+    assert "properties" not in widget
+    assert widget["type"] == "object"
