@@ -20,12 +20,14 @@ from pybernetes.api.openapi import documents
 from pybernetes.apiserver import bootstrap, checks, dispatch, follow, pipeline, request_info
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.admission import chain as chains
-from pybernetes.apiserver.authn import authenticator
+from pybernetes.apiserver.authn import authenticator, service_account
 from pybernetes.apiserver.authz import node, rbac
 from pybernetes.apiserver.filters import audit, authentication, authorization, deadline, impersonation
 from pybernetes.apiserver.filters import recovery as recovering
 from pybernetes.apiserver.filters import request_id as numbering
 from pybernetes.apiserver.registry import stores as all_stores
+from pybernetes.apiserver.registry.core import service
+from pybernetes.crypto import jwt
 from pybernetes.http import messages
 from pybernetes.storage import backend as backends
 
@@ -37,6 +39,8 @@ class ServerConfig:
     certificate: authenticator.CertificateMethod | None = None
     tokens: Sequence[authenticator.TokenMethod] = ()
     anonymous: bool = True
+    service_account_keys: jwt.Keys | None = None
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     audit_log: Any = None
     advertise_address: str = "127.0.0.1"
     port: int = 6443
@@ -52,7 +56,8 @@ class ApiServer:
         self.clock = clock
         self.backend = backend
         self.served = kinds.KindTable(tuple(kinds.TABLE.all()))
-        self.stores = all_stores.Stores(self.served, backend, clock, config.admission)
+        own = {("", "services"): service.ServiceStrategy(config.service_range)}
+        self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=own)
         self.health = checks.Endpoints()
         self.openapi = documents.Publisher(self.served)
         self.routes: dict[str, contexts.Handler] = {}
@@ -60,10 +65,20 @@ class ApiServer:
         self.rbac = rbac.RbacAuthorizer()
         self.nodes = node.NodeAuthorizer()
         self.authorizer = authorization.Union((self.nodes, self.rbac))
-        self.authenticator = authenticator.Authenticator(config.certificate, config.tokens, anonymous=config.anonymous)
+        self.accounts = self._accounts()
+        tokens = (*config.tokens, *((self.accounts,) if self.accounts is not None else ()))
+        self.authenticator = authenticator.Authenticator(config.certificate, tokens, anonymous=config.anonymous)
         self.audit = audit.AuditLog(config.audit_log, clock)
         self._handler = pipeline.compose(self._filters(), dispatch.dispatch)
         self._group = tasks.TaskGroup("apiserver")
+
+    def _accounts(self) -> service_account.ServiceAccountTokens | None:
+        """Who issues and checks the tokens of service accounts; None without a signing key."""
+        keys = self.config.service_account_keys
+        if keys is None:
+            return None
+        issuer = self.config.service_account_issuer
+        return service_account.ServiceAccountTokens(keys, issuer, (issuer,), self.stores, self.clock)
 
     def _filters(self) -> tuple[contexts.Filter, ...]:
         """Every request passes these, top to bottom."""

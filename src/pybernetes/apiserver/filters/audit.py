@@ -72,7 +72,7 @@ class Audit:
         stage = "ResponseComplete"
         try:
             response = await proceed(context)
-            code = response.status
+            code = 101 if isinstance(response, messages.UpgradeResponse) else response.status
             if not isinstance(response, messages.Response):
                 stage = "ResponseStarted"
             return response

@@ -60,7 +60,14 @@ class Impersonation:
         return users.UserInfo(name, _all_groups(name, tuple(groups)), uid, extra)
 
     def _check(
-        self, real: users.UserInfo, resource: str, name: str, *, namespace: str = "", group: str = "", subresource: str = ""
+        self,
+        real: users.UserInfo,
+        resource: str,
+        name: str,
+        *,
+        namespace: str = "",
+        group: str = "",
+        subresource: str = "",
     ) -> None:
         asked = questions.Attributes(
             real,

@@ -393,6 +393,7 @@ class Store:
         self._check_size(value)
         record = await self.environment.backend.update(key, value, expected=revision)
         context.rollbacks.clear()
+        self.strategy.after_update(stored, new)
         return self.served(record)
 
     def _precondition(self, name: str, text: str) -> errors.Conflict:

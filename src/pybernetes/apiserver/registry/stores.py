@@ -3,6 +3,8 @@
 Upstream: k8s.io/apiserver/pkg/server/storage, pkg/registry/*/rest (the storage maps).
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pybernetes.aio import clock as clocks
@@ -15,7 +17,10 @@ Object = dict[str, Any]
 
 
 class Stores:
-    """The stores by resource. It is itself the `Objects` that strategies and admission plugins read."""
+    """The stores by resource. It is itself the `Objects` that strategies and admission plugins read.
+
+    `own` are strategies with state of this server (allocators), in place of those of the table.
+    """
 
     def __init__(
         self,
@@ -24,9 +29,11 @@ class Stores:
         clock: clocks.Clock,
         admission: chains.Chain,
         built_in: rules.Rules = rules.BUILT_IN,
+        own: Mapping[tuple[str, str], strategy.Strategy] = MappingProxyType({}),
     ) -> None:
         self.served = served
         self.environment = store.Environment(backend, clock, self, admission, built_in)
+        self._own = own
         self._stores: dict[tuple[str, str], store.Store] = {}
         self._by_row: dict[int, store.Store] = {}
 
@@ -37,8 +44,9 @@ class Stores:
             stored = self.served.stored_as(kind)
             found = self._stores.get((stored.group, stored.plural))
             if found is None:
-                found = store.Store(stored, table.strategy_of(stored), self.environment)
-                self._stores[(stored.group, stored.plural)] = found
+                key = (stored.group, stored.plural)
+                rules_of = self._own.get(key) or table.strategy_of(stored)
+                found = self._stores[key] = store.Store(stored, rules_of, self.environment)
             self._by_row[id(kind)] = found
         return found
 

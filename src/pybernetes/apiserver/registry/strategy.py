@@ -123,5 +123,8 @@ class Strategy:
         """Whether something other than metadata.finalizers still holds the object back from being gone."""
         return False
 
+    def after_update(self, old: Object, new: Object) -> None:
+        """The change is stored: give back what the object has no longer."""
+
     async def after_delete(self, context: Context, old: Object) -> None:
         """Give back what the object held."""

@@ -8,7 +8,7 @@ from typing import Any
 from pybernetes.api import kinds
 from pybernetes.apimachinery import names
 from pybernetes.apiserver.registry import strategy
-from pybernetes.apiserver.registry.core import namespace
+from pybernetes.apiserver.registry.core import namespace, pod
 
 
 def _plain(**settings: Any) -> strategy.Strategy:
@@ -39,6 +39,7 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ("", "nodes"): _plain(generation=False, status_on_create=True),
     ("", "persistentvolumeclaims"): _plain(generation=False, returns_deleted=True),
     ("", "persistentvolumes"): _plain(generation=False, returns_deleted=True),
+    ("", "pods"): pod.PodStrategy(),
     ("", "podtemplates"): _plain(returns_deleted=True),
     ("", "resourcequotas"): _plain(generation=False, returns_deleted=True),
     ("", "secrets"): _plain(generation=False),
