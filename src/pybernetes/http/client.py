@@ -11,11 +11,10 @@ import asyncio
 import dataclasses
 import ssl
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
 from typing import Self
 
 from pybernetes.aio import clock as clocks
-from pybernetes.http import client_connection, errors, messages, stream
+from pybernetes.http import client_connection, deadline, errors, messages, stream
 
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
@@ -94,36 +93,6 @@ def _prepare(method: str, url: str, headers: HeaderList | None, body: bytes) -> 
     return _Call(method, origin, b"%b\r\n%b" % (text.encode("utf-8"), body))
 
 
-class _Deadline:
-    """A time limit on the injected clock around awaiting; `ReadTimeout` when it passes."""
-
-    __slots__ = ("_clock", "_scope", "_seconds", "_timer")
-
-    def __init__(self, clock: clocks.Clock, seconds: float | None) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._scope = asyncio.timeout(None)
-        self._timer: clocks.Timer | None = None
-
-    async def __aenter__(self) -> None:
-        await self._scope.__aenter__()
-        if self._seconds is not None:
-            self._timer = self._clock.call_later(self._seconds, self._expire)
-
-    def _expire(self) -> None:
-        self._scope.reschedule(asyncio.get_running_loop().time() - 1.0)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        try:
-            await self._scope.__aexit__(kind, error, trace)
-        except TimeoutError as expired:
-            raise errors.ReadTimeout(f"no answer within {self._seconds:g} s") from expired
-
-
 class HttpClient:
     """Sends requests; keeps idle connections.
 
@@ -160,7 +129,7 @@ class HttpClient:
         """Send, and read the whole answer; `timeout` is for all of it."""
         call = _prepare(method, url, headers, body)
         connection: client_connection.ClientConnection | None = None
-        async with _Deadline(self._clock, timeout):
+        async with deadline.Deadline(self._clock, timeout):
             connection, head = await self._send(call)
             try:
                 data = await connection.read_all()
@@ -178,7 +147,7 @@ class HttpClient:
     ) -> "ClientStream":
         """Send, and return when the head of the answer is here (`timeout` is for that); the body comes as it comes."""
         call = _prepare(method, url, headers, body)
-        async with _Deadline(self._clock, timeout):
+        async with deadline.Deadline(self._clock, timeout):
             connection, head = await self._send(call)
         return ClientStream(head, connection, lambda: self._release(call.origin, connection))
 
@@ -193,7 +162,7 @@ class HttpClient:
         """Ask for another protocol; `UpgradeRefused` with the server's answer when it stays with HTTP."""
         fields = [*(headers or []), ("Connection", "Upgrade"), ("Upgrade", protocol)]
         call = _prepare(method, url, fields, b"")
-        async with _Deadline(self._clock, timeout):
+        async with deadline.Deadline(self._clock, timeout):
             connection, head = await self._send(call, fresh=True)
             if head.status == 101 and connection.stream is not None:
                 return Upgraded(head.headers, connection.stream)

@@ -47,23 +47,22 @@ class UpgradedStream:
 
     async def read_exactly(self, count: int) -> bytes:
         """Exactly so many bytes; `ConnectionClosed` when the stream ends before."""
-        while self._size < count:
-            if self._eof:
-                raise errors.ConnectionClosed(f"stream ended after {self._size} of {count} bytes")
-            await self._wait_readable()
-        if count and len(self._chunks[0]) == count:
-            self._took(count)
-            return self._chunks.popleft()
-        parts, missing = [], count
+        parts: list[bytes] = []
+        missing = count
         while missing:
-            chunk = self._chunks.popleft()
-            if len(chunk) > missing:
-                self._chunks.appendleft(chunk[missing:])
-                chunk = chunk[:missing]
-            parts.append(chunk)
-            missing -= len(chunk)
-        self._took(count)
-        return b"".join(parts)
+            if self._chunks:
+                chunk = self._chunks.popleft()
+                if len(chunk) > missing:
+                    self._chunks.appendleft(chunk[missing:])
+                    chunk = chunk[:missing]
+                parts.append(chunk)
+                missing -= len(chunk)
+                self._took(len(chunk))  # at once: room must be made for what is still to come
+            elif self._eof:
+                raise errors.ConnectionClosed(f"stream ended after {count - missing} of {count} bytes")
+            else:
+                await self._wait_readable()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _wait_readable(self) -> None:
         if self._reader is not None:
