@@ -86,9 +86,10 @@ class FieldManager:
     def update(self, live: Object, new: Object, name: str, *, now: str) -> Object:
         """The new object with managedFields brought up to date."""
         managed = self._decode_for_update(live, new)
-        before, after = self._plain(live), _without_managed_fields(new)
+        after = _without_managed_fields(new)
         if managed.sets or not (live.get("metadata") or {}).get("uid"):
-            self._track(before, after, managed, self._manager(name, managed_fields.UPDATE), now)
+            manager = self._manager(name, managed_fields.UPDATE)
+            self._track(self._filled(self._plain(live)), self._filled(after), managed, manager, now)
             managed_fields.cap(managed)
         return _with_managed_fields(after, managed)
 
@@ -149,6 +150,11 @@ class FieldManager:
         if set(live) <= {"apiVersion", "kind", "metadata"} and not (live.get("metadata") or {}).get("uid"):
             return {**self._empty(), **_without_managed_fields(live)} if live.get("metadata") else self._empty()
         return _without_managed_fields(live)
+
+    def _filled(self, obj: Object) -> Object:
+        """With the members a Go object always has: getting its first status is not adding a status."""
+        missing = {key: item for key, item in self._empty().items() if key not in obj}
+        return {**obj, **missing} if missing else obj
 
     def _decode_for_update(self, live: Object, new: Object) -> Managed:
         """What the writer sent, unless it sent nothing usable or writes a subresource: then what is stored."""
