@@ -12,6 +12,19 @@ from pybernetes.apimachinery import errors, labels
 from pybernetes.client import rest
 
 T = TypeVar("T", bound=meta.Object)
+Owner = TypeVar("Owner", bound=meta.Object)
+
+
+def recheck_deletion(resource: rest.Resource[Owner], owner: Owner) -> Callable[[], Awaitable[None]]:
+    """A `can_adopt` that reads the owner live: raises when it was deleted or replaced meanwhile."""
+
+    async def can_adopt() -> None:
+        fresh = await resource.get(owner.metadata.name, owner.metadata.namespace)
+        if fresh.metadata.uid != owner.metadata.uid or fresh.metadata.deletionTimestamp is not None:
+            reason = "the owner has just been deleted or replaced; not adopting anything for it"
+            raise errors.Conflict(resource.kind, owner.metadata.name, reason)
+
+    return can_adopt
 
 
 class ControllerRefManager(Generic[T]):

@@ -11,10 +11,12 @@ from typing import Any, Protocol
 
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
-from pybernetes.client import events, rest
+from pybernetes.client import events, informer, rest, transport
 
-NAMESPACE_TERMINATING = "NamespaceTerminating"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+FAILURES = (errors.StatusError, transport.TransportError)
+"""How a request may fail; anything else is a bug."""
+_CONTROLLER_INDEX = "controllerUID"
 
 
 class PodControl(Protocol):
@@ -90,10 +92,29 @@ class RealPodControl:
         self._recorder.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
 
 
-def namespace_terminating(error: errors.StatusError) -> bool:
+def namespace_terminating(error: BaseException) -> bool:
     """Whether a creation failed only because its namespace is going away."""
-    causes = (error.details or {}).get("causes") or ()
-    return any(cause.get("reason") == NAMESPACE_TERMINATING for cause in causes)
+    return isinstance(error, errors.StatusError) and error.has_cause(errors.CAUSE_NAMESPACE_TERMINATING)
+
+
+def index_by_controller(pods: informer.Informer[core.Pod]) -> None:
+    """Let `controlled_by` and `orphans` find Pods without looking at all of them."""
+    pods.add_index(_CONTROLLER_INDEX, _controller_values)
+
+
+def _controller_values(pod: core.Pod) -> tuple[str, ...]:
+    owner = meta.controller_of(pod)
+    return (owner.uid if owner is not None else f"orphans of {pod.metadata.namespace}",)
+
+
+def controlled_by(pods: informer.Informer[core.Pod], uid: str) -> list[core.Pod]:
+    """Pods whose controller has that uid."""
+    return pods.by_index(_CONTROLLER_INDEX, uid)
+
+
+def orphans(pods: informer.Informer[core.Pod], namespace: str) -> list[core.Pod]:
+    """Pods of a namespace that nobody controls."""
+    return pods.by_index(_CONTROLLER_INDEX, f"orphans of {namespace}")
 
 
 def is_active(pod: core.Pod) -> bool:

@@ -63,6 +63,7 @@ class ReplicaSetController:
         self._flavor = flavor
         self._owners = context.informers.informer(flavor.kind)
         self._pods = context.informers.informer(core.Pod)
+        pod_control.index_by_controller(self._pods)
         self._owner_resource = client.resource(flavor.kind)
         self._pod_resource = client.resource(core.Pod)
         self._control = control or pod_control.RealPodControl(client, context.recorder(flavor.name, client))
@@ -158,15 +159,16 @@ class ReplicaSetController:
             self.expectations.delete(key)
             return None
         needs_sync = self.expectations.satisfied(key)
-        # All Pods of the namespace, not only matching ones: what no longer matches must be released.
-        everything = self._pods.list(namespace)
-        claimed = await self._claim_pods(owner, everything)
+        # Its own Pods whether they match or not (what no longer matches must be released), and all orphans.
+        candidates = pod_control.controlled_by(self._pods, owner.metadata.uid)
+        candidates += pod_control.orphans(self._pods, namespace)
+        claimed = await self._claim_pods(owner, candidates)
         active = pod_control.filter_active_pods(claimed)
         failure: Exception | None = None
         if needs_sync and owner.metadata.deletionTimestamp is None:
             try:
                 await self.manage_replicas(active, owner)
-            except errors.StatusError as error:
+            except pod_control.FAILURES as error:
                 failure = error
         await self._update_status(owner, calculate_status(owner, claimed, failure, self._clock.now()))
         if failure is not None:
@@ -174,12 +176,7 @@ class ReplicaSetController:
         return self._next_availability(owner, active)
 
     async def _claim_pods(self, owner: ReplicaOwner, pods: list[core.Pod]) -> list[core.Pod]:
-        async def can_adopt() -> None:
-            fresh: ReplicaOwner = await self._owner_resource.get(owner.metadata.name, owner.metadata.namespace)
-            if fresh.metadata.uid != owner.metadata.uid or fresh.metadata.deletionTimestamp is not None:
-                reason = "the owner has just been deleted or replaced; not adopting anything for it"
-                raise errors.Conflict(self._owners.kind, owner.metadata.name, reason)
-
+        can_adopt = adoption.recheck_deletion(self._owner_resource, owner)
         manager = adoption.ControllerRefManager(self._pod_resource, owner, selector_of(owner), can_adopt)
         return await manager.claim(pods)
 
@@ -204,7 +201,7 @@ class ReplicaSetController:
         async def create() -> None:
             try:
                 await self._control.create_pods(owner.metadata.namespace, owner.spec.template, owner, reference)
-            except errors.StatusError as error:
+            except pod_control.FAILURES as error:
                 # Nothing can be created in a namespace that is going away: not worth a retry.
                 if not pod_control.namespace_terminating(error):
                     raise
@@ -223,7 +220,7 @@ class ReplicaSetController:
         async def delete(pod: core.Pod) -> None:
             try:
                 await self._control.delete_pod(pod.metadata.namespace, pod.metadata.name, owner)
-            except errors.StatusError as error:
+            except pod_control.FAILURES as error:
                 self.expectations.deletion_observed(key, pod.metadata.uid)
                 if not isinstance(error, errors.NotFound):
                     raise
@@ -247,12 +244,7 @@ class ReplicaSetController:
         if above is not None:
             others: list[ReplicaOwner] = self._owners.list(owner.metadata.namespace)
             family = [one for one in others if (ref := meta.controller_of(one)) is not None and ref.uid == above.uid]
-        uids = {one.metadata.uid for one in family}
-        return [
-            pod
-            for pod in self._pods.list(owner.metadata.namespace)
-            if (reference := meta.controller_of(pod)) is not None and reference.uid in uids
-        ]
+        return [pod for one in family for pod in pod_control.controlled_by(self._pods, one.metadata.uid)]
 
     async def _update_status(self, owner: ReplicaOwner, status: dict[str, Any]) -> None:
         """Write the status if it says anything new."""
@@ -284,16 +276,16 @@ def selector_of(owner: ReplicaOwner) -> labels.Selector:
 
 async def slow_start_batch(
     count: int, initial_batch_size: int, call: Callable[[], Awaitable[None]]
-) -> tuple[int, errors.StatusError | None]:
+) -> tuple[int, Exception | None]:
     """Call `count` times in batches of 1, 2, 4 …; stop after a batch in which one failed.
 
     Returns how many succeeded and the first failure.
     """
 
-    async def attempt() -> errors.StatusError | None:
+    async def attempt() -> Exception | None:
         try:
             await call()
-        except errors.StatusError as error:
+        except pod_control.FAILURES as error:
             return error
         return None
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pybernetes.controllers import replicaset, root_ca_publisher, service_account
 from pybernetes.controllers.context import ControllerContext, Runnable
+from pybernetes.controllers.deployment import controller as deployment
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "root-ca-certificate-publisher-controller": ControllerDescriptor(
         root_ca_publisher.RootCACertPublisher, "root-ca-cert-publisher"
     ),
+    "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment"),
     "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
     "replicationcontroller-controller": ControllerDescriptor(
         replicaset.replication_controller, "replicationcontroller"
