@@ -21,7 +21,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import coordination
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import events, rest, transport
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, metrics
 
 logger = logs.get("leaderelection")
 
@@ -80,6 +80,11 @@ class LeaderElector:
         self._reported = ""
         self._lost = asyncio.Event()
         self._deadline: clocks.Timer | None = None
+        self._status = metrics.DEFAULT.gauge(
+            "leader_election_master_status",
+            "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master.",
+            ("name",),
+        ).labels(name)
 
     @property
     def leader(self) -> str:
@@ -99,6 +104,7 @@ class LeaderElector:
                 group.start(self._renew(), "renew")
                 await asyncio.wait((work, watchdog), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._status.set(0)
             if self._deadline is not None:
                 self._deadline.cancel()
             if self.state is State.LEADER:
@@ -110,6 +116,7 @@ class LeaderElector:
             period = self._timing.retry_period
             await self._clock.sleep(period * (1.0 + _JITTER * self._rng.random()))
         self.state = State.LEADER
+        self._status.set(1)
         logger.info("Successfully acquired lease %s/%s", self.namespace, self.name)
         self._record("became leader")
 

@@ -12,6 +12,7 @@ Path: 11 informer caches, handlers enqueue. Upstream: client-go/util/workqueue.
 import asyncio
 import collections
 import dataclasses
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -130,7 +131,9 @@ class WorkQueue(Generic[K]):
         self._getters: collections.deque[asyncio.Future[None]] = collections.deque()
         self._shut = False
         self._metrics = _Metrics(name, registry)
-        registry.collect(self._measure)
+        # the registry lives as long as the process, a queue in a test does not
+        alive = weakref.ref(self)
+        registry.collect(lambda: queue._measure() if (queue := alive()) is not None else None)
 
     def __len__(self) -> int:
         return len(self._queue)
