@@ -105,6 +105,10 @@ class Strategy:
         """Who tracks the fields of a custom resource."""
         raise NotImplementedError(f"{kind.kind} has no schema")
 
+    def scale_paths(self, kind: kinds.Kind) -> tuple[str, str, str]:
+        """Where `scale` finds the replicas wanted, the replicas there are, and the selector."""
+        return ".spec.replicas", ".status.replicas", ".spec.selector"
+
     async def convert(self, obj: Object, to: kinds.Kind) -> Object:
         """A custom resource in another of its versions (built-in kinds convert by `rules.py`)."""
         return {**obj, "apiVersion": to.api_version}

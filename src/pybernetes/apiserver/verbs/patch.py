@@ -66,7 +66,7 @@ def _patcher(
         if current is None:
             raise errors.NotFound(store.resource, context.info.name)
         new = change(current)
-        conform(context, new, media)
+        conform(context, new, media, context.kind)
         if not isinstance(new.get("metadata"), dict):
             new["metadata"] = {}
         decode.complete(context, store, context.kind, new)
@@ -118,9 +118,8 @@ def _answered(function: Callable[..., Any], *arguments: Any) -> Object:
     return new
 
 
-def conform(context: contexts.RequestContext, new: Object, media: str) -> None:
+def conform(context: contexts.RequestContext, new: Object, media: str, kind: kinds.Kind) -> None:
     """Hold a patched object to the type of its kind, as the decoding of a body would."""
-    kind = context.kind
     wrong = ""
     unknown: list[str] = []
     if (new.get("apiVersion"), new.get("kind")) != (kind.api_version, kind.kind):
@@ -175,7 +174,7 @@ def _applier(context: contexts.RequestContext, store: stores.Store, op: operatio
     async def mutate(current: Object | None) -> Object:
         live = {"apiVersion": kind.api_version, "kind": kind.kind} if current is None else current
         new = managers.apply(store, op, live, values.copy(config), force=force)
-        conform(context, new, APPLY)
+        conform(context, new, APPLY, kind)
         decode.complete(context, store, kind, new)
         return new
 
