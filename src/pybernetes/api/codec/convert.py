@@ -12,17 +12,21 @@ from pybernetes.api.codec import failure
 from pybernetes.apimachinery import quantity, timestamps
 
 _plain_time = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ").fullmatch
-_base64_alphabet = re.compile(r"[A-Za-z0-9+/\r\n]*").match
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
 class WrongType(Exception):
-    """A value of the wrong JSON type; Go names the type it tried."""
+    """A value of the wrong JSON type; Go names the type it tried. A type that reads itself ends the reading there."""
 
     def __init__(self, value: Any, go_type: str, *, literal: bool = False) -> None:
         super().__init__(go_type)
         self.value = value
         self.go_type = go_type
         self.literal = literal
+
+
+class Unreadable(Exception):
+    """A text that does not say what its type needs; Go reads on, and reports the first such."""
 
 
 def time(value: Any) -> str:
@@ -83,6 +87,8 @@ def double(value: Any) -> int | float:
 
 
 def base64_bytes(value: Any) -> str:
+    if value.__class__ is list:
+        return _byte_list(value)
     if value.__class__ is not str:
         raise WrongType(value, "[]uint8")
     text: str = value
@@ -91,14 +97,34 @@ def base64_bytes(value: Any) -> str:
         return text
     except (binascii.Error, ValueError):
         pass
-    # Go ignores line breaks, and says where the first wrong byte is.
     stripped = text.replace("\r", "").replace("\n", "")
     try:
         return binascii.b2a_base64(binascii.a2b_base64(stripped, strict_mode=True), newline=False).decode()
     except (binascii.Error, ValueError):
-        found = _base64_alphabet(text)
-        position = found.end() if found else 0
-        raise failure.DecodeError(f"illegal base64 data at input byte {position}") from None
+        raise Unreadable(f"illegal base64 data at input byte {_wrong_byte(text)}") from None
+
+
+def _byte_list(value: list[Any]) -> str:
+    """Go takes the numbers of the bytes, too."""
+    for item in value:
+        if item.__class__ is not int or not 0 <= item < 256:
+            raise WrongType(item, "uint8", literal=item.__class__ in (int, float))
+    return binascii.b2a_base64(bytes(value), newline=False).decode()
+
+
+def _wrong_byte(text: str) -> int:
+    """Where Go's decoder gives up: at a byte that does not belong there, or at the start of a last group cut short."""
+    group = start = 0
+    for index, char in enumerate(text):
+        if char in "\r\n":
+            continue
+        if char not in _BASE64:
+            if char != "=" or group < 2:
+                return index
+            break
+        start = index if group == 0 else start
+        group = (group + 1) % 4
+    return start if group else len(text)
 
 
 # The message that a type is, what reads it, and what null stands for in a list or map.

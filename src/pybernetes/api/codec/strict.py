@@ -6,7 +6,7 @@ Upstream: sigs.k8s.io/json kubernetes_patch.go. Pure.
 
 from typing import Any
 
-from pybernetes.api.codec import json, structure, table
+from pybernetes.api.codec import json, plans, structure, table
 from pybernetes.apimachinery import goformat
 
 
@@ -14,12 +14,12 @@ def errors(body: bytes, api_version: str, kind: str) -> list[str]:
     """Unknown and repeated fields. Of a kind that is not built in, only the repeated ones."""
     found: dict[str, None] = {}
     name = table.find(api_version, kind)
-    plan = None if name is None else structure.plan_of(name)
+    plan = None if name is None else plans.plan_of(name)
     _walk(json.pairs(body), "", plan, name is None, found)
     return list(found)[: structure.MAX_STRICT_ERRORS]
 
 
-def _walk(value: Any, path: str, plan: structure.Plan | None, free: bool, found: dict[str, None]) -> None:
+def _walk(value: Any, path: str, plan: plans.Plan | None, free: bool, found: dict[str, None]) -> None:
     """`plan` tells the fields of an object; without one, `free` objects may have any fields, but each once."""
     if isinstance(value, json.Pairs):
         seen = set()
@@ -41,14 +41,14 @@ def _walk(value: Any, path: str, plan: structure.Plan | None, free: bool, found:
             _walk(item, f"{path}[{index}]", plan, free, found)
 
 
-def _walk_field(value: Any, path: str, entry: structure.Entry, found: dict[str, None]) -> None:
+def _walk_field(value: Any, path: str, entry: plans.Entry, found: dict[str, None]) -> None:
     """Types that read themselves (times, schemas inside schemas, anything raw) are not read strictly."""
-    if entry.operation == structure.MESSAGE:
+    if entry.operation == plans.MESSAGE:
         _walk(value, path, _plan(entry), False, found)
-    elif entry.operation == structure.LIST and entry.element is not None and isinstance(value, list):
+    elif entry.operation == plans.LIST and entry.element is not None and isinstance(value, list):
         for index, item in enumerate(value):
             _walk_field(item, f"{path}[{index}]", entry.element, found)
-    elif entry.operation in (structure.MAP, structure.STRING_MAP) and isinstance(value, json.Pairs):
+    elif entry.operation in (plans.MAP, plans.STRING_MAP) and isinstance(value, json.Pairs):
         seen = set()
         for key, item in value:
             place = f"{path}.{key}"
@@ -59,6 +59,6 @@ def _walk_field(value: Any, path: str, entry: structure.Entry, found: dict[str, 
                 _walk_field(item, place, entry.element, found)
 
 
-def _plan(entry: structure.Entry) -> structure.Plan:
+def _plan(entry: plans.Entry) -> plans.Plan:
     argument = entry.argument
-    return argument if isinstance(argument, structure.Plan) else structure.plan_of(argument)
+    return argument if isinstance(argument, plans.Plan) else plans.plan_of(argument)

@@ -8,48 +8,16 @@ Path: 6 decode, 9 store. Upstream: sigs.k8s.io/json, types.go. Pure.
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
-from pybernetes.api.codec import convert, failure, table, wellknown
+from pybernetes.api.codec import convert, failure, plans, table
 from pybernetes.apimachinery import goformat
 
 MAX_STRICT_ERRORS = 100
 
-# What a plan does with a value of the expected class.
-PLAIN, INTEGER, MESSAGE, STRING_MAP, MAP, LIST, CONVERT = range(7)
-_RANGES = {"i": (-(1 << 31), (1 << 31) - 1), "l": (-(1 << 63), (1 << 63) - 1), "u": (0, (1 << 32) - 1)}
-_CLASSES: dict[str, type] = {"s": str, "t": bool, "i": int, "l": int, "u": int}
-_ANYTHING = object
-
-
-class Entry:
-    """What is done with one field; `path` is its name with those of the Go structs it is embedded by."""
-
-    __slots__ = ("argument", "drop", "element", "expected", "go_type", "name", "operation", "path", "zero")
-
-    def __init__(self, name: str, path: str, go_type: str, drop: bool) -> None:
-        self.name = name
-        self.path = path
-        self.go_type = go_type
-        self.drop = drop
-        self.operation = PLAIN
-        self.expected: type = str
-        self.argument: Any = None
-        self.element: Entry | None = None
-        # What null stands for where an element cannot be left out.
-        self.zero: Callable[[], Any] = str
-
-
-class Plan:
-    """The fields of one Go struct, embedded ones included."""
-
-    __slots__ = ("fields", "go_name")
-
-    def __init__(self, go_name: str) -> None:
-        self.go_name = go_name
-        # Tuples beside the entries: unpacking one is the fastest way to five values.
-        self.fields: dict[str, tuple[type, int, bool, Any, Entry]] = {}
+# Names of this module: the walk looks them up for every field.
+PLAIN, INTEGER, MESSAGE, STRING_MAP = plans.PLAIN, plans.INTEGER, plans.MESSAGE, plans.STRING_MAP
+MAP, LIST, CONVERT, ANYTHING, Plan = plans.MAP, plans.LIST, plans.CONVERT, plans.ANYTHING, plans.Plan
 
 
 class _Walk:
@@ -69,23 +37,27 @@ class _Walk:
         for step in (*self.trail, (name,)):
             if type(step) is int:
                 text += f"[{step}]"
-            else:
-                text += ("." if text else "") + (step.name if type(step) is Entry else step[0])
+                continue
+            part = step.name if type(step) is plans.Entry else step[0]
+            if part:
+                text += f".{part}" if text else part
         return text
 
-    def wrong(self, plan: Plan, entry: Entry, value: Any, go_type: str, literal: bool = False) -> None:
+    def wrong(self, plan: plans.Plan, entry: plans.Entry, value: Any, go_type: str, literal: bool = False) -> None:
         """Note a value that Go cannot put into the type; only the first is told."""
         if self.mismatch:
             return
         if self.patching:
             self.mismatch = _converter_error(entry, value, go_type)
             return
-        names = [step.path for step in self.trail if type(step) is Entry and step is not entry]
+        names = [step.path for step in (*self.trail, entry) if type(step) is plans.Entry and step.path]
+        if entry in self.trail and entry.path:
+            names.pop()
         what = _json_kind(value)
         if literal and what == "number":
-            what = f"number {goformat.to_json(value)}"
-        field = ".".join([*names, entry.path])
-        self.mismatch = f"json: cannot unmarshal {what} into Go struct field {plan.go_name}.{field} of type {go_type}"
+            what = f"number {value!r}"
+        place = f"{plan.go_name}.{'.'.join(names)}"
+        self.mismatch = f"json: cannot unmarshal {what} into Go struct field {place} of type {go_type}"
 
 
 def conform(obj: dict[str, Any], api_version: str, kind: str, *, patching: bool = False) -> list[str]:
@@ -97,13 +69,13 @@ def conform(obj: dict[str, Any], api_version: str, kind: str, *, patching: bool 
     name = table.find(api_version, kind)
     if name is None:
         raise failure.NotRegistered(api_version, kind)
-    return _run(plan_of(name), obj, _Walk(patching))
+    return _run(plans.plan_of(name), obj, _Walk(patching))
 
 
 def conform_metadata(metadata: dict[str, Any]) -> list[str]:
     """The same for the metadata of a custom resource; paths start with `metadata`."""
-    root = Plan("")
-    root.fields["metadata"] = plan_of(table.Name(table.META_PACKAGE, "PartialObjectMetadata")).fields["metadata"]
+    root = plans.Plan("")
+    root.fields["metadata"] = plans.plan_of(table.Name(table.META_PACKAGE, "PartialObjectMetadata")).fields["metadata"]
     return _run(root, {"metadata": metadata}, _Walk(False))
 
 
@@ -112,7 +84,7 @@ def knows(api_version: str, kind: str) -> bool:
     return table.find(api_version, kind) is not None
 
 
-def _run(plan: Plan, obj: dict[str, Any], walk: _Walk) -> list[str]:
+def _run(plan: plans.Plan, obj: dict[str, Any], walk: _Walk) -> list[str]:
     try:
         _message(plan, obj, walk)
     except RecursionError:
@@ -122,7 +94,7 @@ def _run(plan: Plan, obj: dict[str, Any], walk: _Walk) -> list[str]:
     return walk.unknown
 
 
-def _message(plan: Plan, obj: dict[str, Any], walk: _Walk) -> None:
+def _message(plan: plans.Plan, obj: dict[str, Any], walk: _Walk) -> None:
     fields = plan.fields
     dropped = None
     for name, value in obj.items():
@@ -137,7 +109,7 @@ def _message(plan: Plan, obj: dict[str, Any], walk: _Walk) -> None:
             if value is None:
                 dropped = [*(dropped or ()), name]
                 continue
-            if expected is not _ANYTHING:
+            if expected is not ANYTHING:
                 walk.wrong(plan, entry, value, entry.go_type, literal=operation == INTEGER)
                 continue
         if drop and not value:
@@ -158,7 +130,7 @@ def _message(plan: Plan, obj: dict[str, Any], walk: _Walk) -> None:
                 walk.wrong(plan, entry, value, entry.go_type, literal=True)
         elif operation == CONVERT:
             new = _convert(plan, entry, value, walk)
-            if new is None:
+            if new is None or (entry.drop and not new):
                 dropped = [*(dropped or ()), name]
             elif new is not value:
                 obj[name] = new
@@ -171,22 +143,22 @@ def _message(plan: Plan, obj: dict[str, Any], walk: _Walk) -> None:
             del obj[name]
 
 
-def _bind(fields: dict[str, tuple[type, int, bool, Any, Entry]], name: str, entry: Entry) -> Plan:
+def _bind(fields: dict[str, tuple[type, int, bool, Any, plans.Entry]], name: str, entry: plans.Entry) -> plans.Plan:
     """Put the plan of a message where its name stood: only now, because types may contain themselves."""
-    plan = entry.argument = plan_of(entry.argument)
+    plan = entry.argument = plans.plan_of(entry.argument)
     expected, operation, drop, _, _ = fields[name]
     fields[name] = (expected, operation, drop, plan, entry)
     return plan
 
 
-def _element_plan(element: Entry) -> Plan:
+def _element_plan(element: plans.Entry) -> plans.Plan:
     if element.argument.__class__ is not Plan:
-        element.argument = plan_of(element.argument)
-    plan: Plan = element.argument
+        element.argument = plans.plan_of(element.argument)
+    plan: plans.Plan = element.argument
     return plan
 
 
-def _list(plan: Plan, entry: Entry, value: list[Any], walk: _Walk) -> None:
+def _list(plan: plans.Plan, entry: plans.Entry, value: list[Any], walk: _Walk) -> None:
     element = entry.element
     assert element is not None
     trail = walk.trail
@@ -208,7 +180,7 @@ def _list(plan: Plan, entry: Entry, value: list[Any], walk: _Walk) -> None:
     del trail[-2:]
 
 
-def _map(plan: Plan, entry: Entry, value: dict[str, Any], walk: _Walk) -> None:
+def _map(plan: plans.Plan, entry: plans.Entry, value: dict[str, Any], walk: _Walk) -> None:
     element = entry.element
     assert element is not None
     walk.trail.append(entry)
@@ -221,13 +193,13 @@ def _map(plan: Plan, entry: Entry, value: dict[str, Any], walk: _Walk) -> None:
     del walk.trail[-2:]
 
 
-def _value(plan: Plan, entry: Entry, element: Entry, item: Any, walk: _Walk) -> Any:
+def _value(plan: plans.Plan, entry: plans.Entry, element: plans.Entry, item: Any, walk: _Walk) -> Any:
     """One element of a list or a map: unlike a field it stays where it is, so null becomes the type's zero."""
     if item is None:
         return element.zero()
     if element.operation == CONVERT:
         return _convert(plan, entry, item, walk, element)
-    if item.__class__ is not element.expected and element.expected is not _ANYTHING:
+    if item.__class__ is not element.expected and element.expected is not ANYTHING:
         walk.wrong(plan, entry, item, element.go_type, literal=element.operation == INTEGER)
     elif element.operation == MESSAGE:
         _message(_element_plan(element), item, walk)
@@ -238,7 +210,7 @@ def _value(plan: Plan, entry: Entry, element: Entry, item: Any, walk: _Walk) -> 
     return item
 
 
-def _convert(plan: Plan, entry: Entry, value: Any, walk: _Walk, element: Entry | None = None) -> Any:
+def _convert(plan: plans.Plan, entry: plans.Entry, value: Any, walk: _Walk, element: plans.Entry | None = None) -> Any:
     """The value in its type's own form; None to leave it out."""
     converter = (element or entry).argument
     if value is None:
@@ -247,14 +219,21 @@ def _convert(plan: Plan, entry: Entry, value: Any, walk: _Walk, element: Entry |
         return _schema_union(plan, entry, converter, value, walk)
     try:
         return converter(value)
+    except convert.Unreadable as error:
+        walk.mismatch = walk.mismatch or str(error)
     except convert.WrongType as wrong:
+        if (element or entry).reads_itself:
+            walk.mismatch = ""
+            walk.wrong(plan, entry, wrong.value, wrong.go_type, literal=wrong.literal)
+            raise failure.DecodeError(walk.mismatch) from None
         walk.wrong(plan, entry, wrong.value, wrong.go_type, literal=wrong.literal)
-        return value
+    return value
 
 
-def _schema_union(plan: Plan, entry: Entry, union: table.Name, value: Any, walk: _Walk) -> Any:
-    """JSONSchemaPropsOrArray, OrBool, OrStringArray: a schema, or something simpler."""
-    schema = plan_of(table.Name(union.package, "JSONSchemaProps"))
+def _schema_union(plan: plans.Plan, entry: plans.Entry, union: table.Name, value: Any, walk: _Walk) -> Any:
+    """JSONSchemaPropsOrArray, OrBool, OrStringArray: a schema, or something simpler. They are not read strictly."""
+    schema = plans.plan_of(table.Name(union.package, "JSONSchemaProps"))
+    known = len(walk.unknown)
     walk.trail.append(entry)
     if value.__class__ is dict:
         _message(schema, value, walk)
@@ -263,7 +242,10 @@ def _schema_union(plan: Plan, entry: Entry, union: table.Name, value: Any, walk:
             _message(schema, item, walk)
     elif union.message == "JSONSchemaPropsOrBool" and value.__class__ is not bool:
         raise failure.DecodeError("boolean or JSON schema expected")
+    del walk.unknown[known:]
     walk.trail.pop()
+    if union.message == "JSONSchemaPropsOrArray" and value.__class__ not in (dict, list):
+        return None
     return value
 
 
@@ -280,7 +262,7 @@ def _json_kind(value: Any) -> str:
 _GO_KINDS = {"array": "slice", "object": "map"}
 
 
-def _converter_error(entry: Entry, value: Any, go_type: str) -> str:
+def _converter_error(entry: plans.Entry, value: Any, go_type: str) -> str:
     """The words of runtime.DefaultUnstructuredConverter, which knows the kinds of Go's types, not their names."""
     what = _json_kind(value)
     given = _GO_KINDS.get(what, "float64" if isinstance(value, float) else "int64" if what == "number" else what)
@@ -290,112 +272,9 @@ def _converter_error(entry: Entry, value: Any, go_type: str) -> str:
     if target.expected is dict:
         shape = "struct from:" if target.operation == MESSAGE else "map from"
         return f"cannot restore {shape} {given}"
-    if target.expected is _ANYTHING:
+    if target.expected is ANYTHING:
         return f"json: cannot unmarshal {what} into Go value of type {go_type}"
     return f"unrecognized type: {'string' if target.expected is str else go_type}"
-
-
-# --- plans
-
-
-@functools.cache
-def plan_of(name: table.Name) -> Plan:
-    """The plan of a message's Go struct."""
-    plan = Plan(name.message)
-    message = table.message(name)
-    if message.typed:
-        for field in ("apiVersion", "kind"):
-            _add(plan, _entry_of(Entry(field, f"TypeMeta.{field}", "string", True)))
-    _add_fields(plan, message, "")
-    return plan
-
-
-def _add_fields(plan: Plan, message: table.Message, path: str) -> None:
-    for field in message.fields:
-        if field.inline and field.message is not None:
-            _add_fields(plan, table.message(field.message), f"{path}{field.message.message}.")
-            continue
-        omit_empty = (field.repeated or field.mapped) and not field.always_present
-        drop = omit_empty or field.drop_zero
-        entry = Entry(field.json_name, path + field.json_name, field.go_type, drop)
-        if field.repeated or field.mapped:
-            entry.expected = list if field.repeated else dict
-            entry.element = _entry_of(Entry(field.json_name, entry.path, field.element_go_type, False), field)
-            entry.operation = LIST if field.repeated else MAP
-            if field.mapped and field.scalar == "s":
-                entry.operation = STRING_MAP
-            _add(plan, entry)
-        else:
-            _add(plan, _entry_of(entry, field))
-
-
-def _add(plan: Plan, entry: Entry) -> None:
-    plan.fields[entry.name] = (entry.expected, entry.operation, entry.drop, entry.argument, entry)
-
-
-def _entry_of(entry: Entry, field: table.Field | None = None) -> Entry:
-    """Fill in what is done with one value of the field, itself or an element of it."""
-    if field is None or field.message is None:
-        scalar = "s" if field is None else field.scalar
-        if scalar in _CLASSES:
-            entry.expected = _CLASSES[scalar]
-            entry.zero = entry.expected
-            if scalar in _RANGES:
-                entry.operation, entry.argument = INTEGER, _RANGES[scalar]
-        else:
-            entry.operation, entry.expected = CONVERT, _ANYTHING
-            entry.argument = convert.base64_bytes if scalar == "b" else convert.double
-            entry.zero = str if scalar == "b" else int
-        return entry
-    name = field.message
-    if name.message in wellknown.RAW:
-        entry.expected, entry.zero = _ANYTHING, _nothing
-        # An absent RawExtension that Go always writes is written as null, and null is not kept here.
-        entry.drop = False
-    elif name.message in wellknown.SCHEMA_UNIONS:
-        entry.operation, entry.expected, entry.argument = CONVERT, _ANYTHING, name
-    elif name.message in wellknown.LISTS:
-        entry.operation, entry.expected, entry.zero = LIST, list, list
-        entry.go_type = name.go_type
-        entry.element = Entry(entry.name, entry.path, "string", False)
-    elif name.message in convert.CONVERTERS:
-        entry.operation, entry.expected, entry.drop = CONVERT, _ANYTHING, False
-        entry.argument, entry.zero = convert.CONVERTERS[name.message]
-    else:
-        entry.operation, entry.expected, entry.argument, entry.zero = MESSAGE, dict, name, dict
-        entry.drop = False
-    return entry
-
-
-def fields_of(name: table.Name) -> list[table.Field]:
-    """The fields JSON shows for a message, those of embedded structs among them."""
-    found: list[table.Field] = []
-    for field in table.message(name).fields:
-        found += fields_of(field.message) if field.inline and field.message is not None else [field]
-    return found
-
-
-def _nothing() -> None:
-    return None
-
-
-def _always_written(field: table.Field) -> bool:
-    return field.always_present and not field.repeated and not field.mapped
-
-
-def _zero_of(field: table.Field) -> Any:
-    """What Go writes for a field that was never set; a Name for a struct, None for nothing worth writing."""
-    if field.message is None:
-        return {"s": "", "t": False, "b": None}.get(field.scalar, 0)
-    if field.message.message in convert.CONVERTERS:
-        return {"Quantity": "0", "IntOrString": 0, "Duration": "0s"}.get(field.message.message)
-    return field.message if is_struct(field.message) else None
-
-
-def is_struct(name: table.Name) -> bool:
-    """Whether JSON shows the message as an object of its fields."""
-    special = (wellknown.RAW, wellknown.LISTS, wellknown.SCHEMA_UNIONS, convert.CONVERTERS)
-    return not any(name.message in names for names in special)
 
 
 # --- completion
@@ -446,7 +325,7 @@ def _collect(completion: _Completion, name: table.Name) -> None:
         if field.inline and field.message is not None:
             _collect(completion, field.message)
             continue
-        zero = _zero_of(field) if _always_written(field) else None
+        zero = plans.zero_of(field) if plans.always_written(field) else None
         if zero is not None:
             completion.required.append((field.json_name, zero))
         if field.message is not None and _reaches_required(field.message):
@@ -461,11 +340,11 @@ def _reaches_required(name: table.Name) -> bool:
     waiting = [name]
     while waiting:
         current = waiting.pop()
-        if current in seen or not is_struct(current):
+        if current in seen or not plans.is_struct(current):
             continue
         seen.add(current)
         for field in table.message(current).fields:
-            if _always_written(field) and _zero_of(field) is not None:
+            if plans.always_written(field) and plans.zero_of(field) is not None:
                 return True
             if field.message is not None:
                 waiting.append(field.message)

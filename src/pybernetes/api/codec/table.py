@@ -48,6 +48,8 @@ class Field(NamedTuple):
 
     @property
     def element_go_type(self) -> str:
+        if self.own_go_type.startswith(("[]", "map[")) and (self.repeated or self.mapped):
+            return self.own_go_type.partition("]")[2]
         return GO_SCALARS[self.scalar] if self.message is None else self.message.go_type
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pybernetes.api import schemas
-from pybernetes.api.codec import structure, table
+from pybernetes.api.codec import plans, table
 
 V3_PREFIX = "#/components/schemas/"
 V2_PREFIX = "#/definitions/"
@@ -75,18 +75,12 @@ def _add_facts(name: str, node: dict[str, Any]) -> None:
     properties = node.get("properties")
     if not properties or not table.has(found):
         return
-    for field in structure.fields_of(found):
+    for field in plans.fields_of(found):
         written = properties.get(field.json_name)
         if written is None:
             continue
         if field.always_present and not field.repeated and not field.mapped:
-            zero = (
-                _ZEROS.get(field.scalar)
-                if field.message is None
-                else {}
-                if structure.is_struct(field.message)
-                else None
-            )
+            zero = _ZEROS.get(field.scalar) if field.message is None else {} if plans.is_struct(field.message) else None
             if zero is not None:
                 written["default"] = zero
         values = table.enum(found.package, field.go_type.removeprefix("[]")) if field.scalar == "s" else ()
@@ -100,7 +94,7 @@ def _zero(field: table.Field) -> Any:
         return None
     if field.message is None:
         return _ZEROS.get(field.scalar)
-    return {} if structure.is_struct(field.message) else None
+    return {} if plans.is_struct(field.message) else None
 
 
 def _v3(node: Any) -> Any:
