@@ -9,6 +9,7 @@ Nothing is loaded for a resource until somebody asks for it.
 Upstream: pkg/controlplane, k8s.io/apiserver/pkg/server.
 """
 
+import asyncio
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -71,6 +72,7 @@ class ApiServer:
         self.audit = audit.AuditLog(config.audit_log, clock)
         self._handler = pipeline.compose(self._filters(), dispatch.dispatch)
         self._group = tasks.TaskGroup("apiserver")
+        self._hooks: asyncio.Task[None] | None = None
 
     def _accounts(self) -> service_account.ServiceAccountTokens | None:
         """Who issues and checks the tokens of service accounts; None without a signing key."""
@@ -104,7 +106,12 @@ class ApiServer:
         hooks = bootstrap.hooks(self)
         for name, _ in hooks:
             self.health.add_hook(name)
-        self._group.start(self._run_hooks(hooks), "post-start hooks")
+        self._hooks = self._group.start(self._run_hooks(hooks), "post-start hooks")
+
+    async def ready(self) -> None:
+        """Return when every post-start hook is done; raises what stopped one."""
+        if self._hooks is not None:
+            await asyncio.shield(self._hooks)
 
     async def _run_hooks(self, hooks: Sequence[bootstrap.Hook]) -> None:
         for name, run in hooks:

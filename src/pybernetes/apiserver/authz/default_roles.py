@@ -1,5 +1,7 @@
 """The roles and bindings that every cluster starts with: upstream's, read from the table beside this file.
 
+One difference: controllers that may update something may patch it too (docs/deviations.md).
+
 Upstream: plugin/pkg/auth/authorizer/rbac/bootstrappolicy.
 """
 
@@ -12,6 +14,7 @@ import yaml
 
 LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 ANNOTATIONS = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
+PATCHING = "system:controller:"
 API = "rbac.authorization.k8s.io"
 API_VERSION = f"{API}/v1"
 
@@ -30,7 +33,8 @@ def objects() -> Iterator[Object]:
     table = _table()
     for name, role in table["clusterRoles"].items():
         obj = _object("ClusterRole", name, role.get("labels"))
-        obj["rules"] = [rule(line) for line in role.get("rules", ())] or None
+        rules = [rule(line) for line in role.get("rules", ())]
+        obj["rules"] = [may_patch(one) for one in rules] if name.startswith(PATCHING) else rules or None
         if "aggregate" in role:
             selectors = [{"matchLabels": {label: "true"}} for label in role["aggregate"]]
             obj["aggregationRule"] = {"clusterRoleSelectors": selectors}
@@ -65,6 +69,13 @@ def _subject(line: str) -> Object:
         namespace, _, short = name.partition("/")
         return {"kind": kind, "name": short, "namespace": namespace}
     return {"kind": kind, "apiGroup": API, "name": name}
+
+
+def may_patch(one: Object) -> Object:
+    """The same rule with `patch` beside `update`: our components change objects by patches, upstream's by updates."""
+    if "update" in one["verbs"] and "patch" not in one["verbs"]:
+        return {**one, "verbs": sorted([*one["verbs"], "patch"])}
+    return one
 
 
 def rule(line: str) -> Object:

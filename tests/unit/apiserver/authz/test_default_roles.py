@@ -30,8 +30,16 @@ def test_default_objects_are_upstreams(kind: str) -> None:
             if obj["kind"] == kind
         }
 
+    def widened(obj: dict) -> dict:
+        """Upstream's object with the one difference that we make."""
+        name, rules = obj["metadata"]["name"], obj.get("rules")
+        if rules and name.startswith(default_roles.PATCHING):
+            return {**obj, "rules": [default_roles.may_patch(one) for one in rules]}
+        return obj
+
     recorded = keyed(yaml.load(GOLDEN.read_bytes(), Loader=yaml.CSafeLoader))
     ours = keyed(list(default_roles.objects()))
     assert {name: {k: v for k, v in obj.items() if v is not None} for name, obj in ours.items()} == {
-        name: {k: v for k, v in obj.items() if v is not None} for name, obj in recorded.items()
+        name: {k: v for k, v in obj.items() if v is not None}
+        for name, obj in ((name, widened(obj)) for name, obj in recorded.items())
     }

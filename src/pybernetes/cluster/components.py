@@ -1,0 +1,63 @@
+"""How each component is built from the cluster's configuration: the one place for it, whoever runs them."""
+
+import dataclasses
+
+from pybernetes.aio import clock as clocks
+from pybernetes.apiserver import app
+from pybernetes.apiserver.authn import x509
+from pybernetes.cluster import config as configs
+from pybernetes.cluster import identities
+from pybernetes.controllers import context as controller_context
+from pybernetes.controllers import manager
+from pybernetes.crypto import certs, jwt
+from pybernetes.storage import backend as backends
+from pybernetes.storage import memory, sqlite
+
+MASTERS = ("system:masters",)
+ADMIN = "kubernetes-admin"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Secrets:
+    """The keys of a control plane: the authority that clients are known by, the key that signs their tokens."""
+
+    authority: certs.Pair
+    service_account_key: bytes = dataclasses.field(repr=False)
+
+
+def backend(config: configs.ClusterConfig, paths: configs.Paths | None, clock: clocks.Clock) -> backends.Backend:
+    """The store that the configuration names."""
+    if config.storage == "memory" or paths is None:
+        return memory.MemoryBackend(clock=clock)
+    return sqlite.SqliteBackend(paths.database, clock=clock)
+
+
+def api_server(
+    config: configs.ClusterConfig,
+    secrets: Secrets,
+    store: backends.Backend,
+    clock: clocks.Clock,
+    paths: configs.Paths | None = None,
+) -> app.ApiServer:
+    """The API server; without `paths` it keeps no audit log."""
+    settings = app.ServerConfig(
+        certificate=x509.CertificateAuthenticator(clock),
+        service_account_keys=jwt.Keys(secrets.service_account_key),
+        service_account_issuer=f"https://kubernetes.default.svc.{config.domain}",
+        audit_log=paths.audit_log if paths is not None else None,
+        advertise_address=config.control_plane_address if config.nodes else "127.0.0.1",
+        port=config.port,
+        service_range=config.service_range,
+    )
+    return app.ApiServer(settings, store, clock)
+
+
+def controller_manager(
+    who: identities.Identities,
+    clock: clocks.Clock,
+    settings: controller_context.Settings,
+    selection: tuple[str, ...] = ("*",),
+) -> manager.ControllerManager:
+    """The controllers, each with the identity of its service account."""
+    reader = who.client("system:kube-controller-manager")
+    return manager.ControllerManager(reader, who.account, clock, settings, selection)
