@@ -1,12 +1,11 @@
-"""The client library: everything that is not the API server reaches the cluster through it; operators are written on it.
+"""The client library: all that is not the API server reaches the cluster through it; operators are written on it.
 
-    transport    a request and its answer: over HTTP or in process       credentials, kubeconfig    where, as whom
-    rest         typed verbs on any kind                                 mapping, discovery         what the server serves
-    reflector    list and watch, as a state machine                      pagination, decode         lists, bytes to objects
-    informer     local caches, indexes, handlers
-    workqueue    keys: once, later, slower                               expectations               writes not seen yet
-    controller   THE control loop                                        leader_election            one of several
-    events       what happened, for people to read                       patches                    what to send
+    transport, credentials, kubeconfig    a request and its answer, over HTTP or in process; where, as whom
+    rest, mapping, discovery              typed verbs on any kind; what the server serves
+    decode, pagination, patches           bytes to objects, lists in pages, what to send
+    reflector, informer                   list and watch as a state machine; caches, indexes, handlers
+    workqueue, controller, expectations   keys once, later, slower; THE control loop; writes not seen yet
+    leader_election, events               one of several; what happened, for people to read
 
 An operator, whole:
 
