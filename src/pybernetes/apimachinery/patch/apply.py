@@ -106,7 +106,7 @@ class FieldManager:
         """The live object with the applied configuration merged in."""
         self._check(config)
         try:
-            managed = managed_fields.decode((live.get("metadata") or {}).get("managedFields"))
+            managed = managed_fields.decode((live.get("metadata") or {}).get("managedFields"), ours=True)
         except fieldset.FieldsError as error:
             raise errors.StatusError(f"failed to decode managed fields: {error}", code=500) from None
         before = self._plain(live)
@@ -158,8 +158,9 @@ class FieldManager:
 
     def _decode_for_update(self, live: Object, new: Object) -> Managed:
         """What the writer sent, unless it sent nothing usable or writes a subresource: then what is stored."""
-        if not self._subresource:
-            sent = (new.get("metadata") or {}).get("managedFields")
+        stored = (live.get("metadata") or {}).get("managedFields")
+        sent = (new.get("metadata") or {}).get("managedFields")
+        if not self._subresource and sent != stored:
             if managed_fields.is_reset(sent):
                 return Managed()
             try:
@@ -169,7 +170,7 @@ class FieldManager:
             if managed.sets:
                 return managed
         try:
-            return managed_fields.decode((live.get("metadata") or {}).get("managedFields"))
+            return managed_fields.decode(stored, ours=True)
         except fieldset.FieldsError:
             return Managed()
 
@@ -188,9 +189,8 @@ class FieldManager:
 
     def _track(self, live: Object, new: Object, managed: Managed, manager: Manager, now: str) -> None:
         """Give the manager what it changed and take it from the others."""
-        self._reconcile(live, managed)
         comparison = self._settle_others(live, new, managed, None, force=True)
-        fields = comparison.modified.union(comparison.added)
+        fields = comparison.written
         if self._ignored is not None:
             fields = fields.recursive_difference(self._ignored)
         fields = fields.difference(managed_fields.STRIPPED)
@@ -235,8 +235,7 @@ class FieldManager:
             if there is None:
                 del managed.sets[manager]
                 continue
-            fields = typed.reconcile(there[0], versioned.fields)
-            managed.sets[manager] = versioned._replace(fields=fields)
+            managed.sets[manager] = versioned.with_fields(typed.reconcile(there[0], versioned.fields))
 
     def _settle_others(
         self, live: Object, new: Any, managed: Managed, manager: Manager | None, *, force: bool
@@ -256,20 +255,22 @@ class FieldManager:
                     continue
                 comparison = comparing.compare(before[0], before[1], after[1])
                 comparisons[versioned.api_version] = comparison
-            taken = versioned.fields.intersection(comparison.modified.union(comparison.added))
-            if not taken.empty:
-                conflicts[other] = taken
+            written = comparison.written
+            if versioned.touched_by(written):
+                conflicts[other] = versioned.fields.intersection(written)
         if conflicts and not force:
             raise Conflicts(conflicts)
         for other, versioned in list(managed.sets.items()):
-            fields = versioned.fields
-            if other != manager:
-                fields = fields.difference(conflicts.get(other, fieldset.EMPTY))
-                fields = fields.difference(comparisons[versioned.api_version].removed)
+            if other == manager:
+                continue
+            removed = comparisons[versioned.api_version].removed
+            if other not in conflicts and not versioned.touched_by(removed):
+                continue
+            fields = versioned.fields.difference(conflicts.get(other, fieldset.EMPTY)).difference(removed)
             if fields.empty:
                 del managed.sets[other]
             else:
-                managed.sets[other] = versioned._replace(fields=fields)
+                managed.sets[other] = versioned.with_fields(fields)
         return own
 
     def _prune(self, merged: Any, managed: Managed, last: VersionedSet | None) -> Any:

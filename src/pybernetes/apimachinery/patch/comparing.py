@@ -13,12 +13,20 @@ from pybernetes.apimachinery.patch import fieldset, typed, typeschema
 class Comparison:
     """What differs between two values."""
 
-    __slots__ = ("added", "modified", "removed")
+    __slots__ = ("_written", "added", "modified", "removed")
 
     def __init__(self) -> None:
         self.removed = fieldset.Set()
         self.modified = fieldset.Set()
         self.added = fieldset.Set()
+        self._written: fieldset.Set | None = None
+
+    @property
+    def written(self) -> fieldset.Set:
+        """What was added or modified."""
+        if self._written is None:
+            self._written = self.modified.union(self.added)
+        return self._written
 
     def without(self, ignored: fieldset.Set | None) -> Comparison:
         """The comparison less everything at and below the ignored paths."""
@@ -44,55 +52,47 @@ class _Comparing:
         self._comparison = comparison
 
     def compare(self, kind: typeschema.Type, old: Any, new: Any, path: fieldset.Path) -> None:
-        ours, theirs = kind.narrow(old), kind.narrow(new)
+        if old is typed.MISSING:
+            self._comparison.added.attach(path, everything(kind, new))
+            return
         if new is typed.MISSING:
-            leaf = self._atom(ours, old, new, path)
-        elif old is typed.MISSING or ours == theirs:
-            leaf = self._atom(theirs, old, new, path)
-        else:
+            self._comparison.removed.attach(path, everything(kind, old))
+            return
+        ours, theirs = kind.narrow(old), kind.narrow(new)
+        if ours != theirs:
             self._atom(ours, old, new, path)
-            leaf = self._atom(theirs, old, new, path)
-        if not leaf:
-            if old is typed.MISSING:
-                self._comparison.added.insert(path)
-            elif new is typed.MISSING:
-                self._comparison.removed.insert(path)
+        self._atom(theirs, old, new, path)
 
-    def _atom(self, atom: tuple[Any, Any, Any], old: Any, new: Any, path: fieldset.Path) -> bool:
-        """Whether the value was compared as a whole."""
+    def _atom(self, atom: tuple[Any, Any, Any], old: Any, new: Any, path: fieldset.Path) -> None:
         mapping, scalar, lst = atom
         if mapping is not None:
             before = old if isinstance(old, dict) else None
             after = new if isinstance(new, dict) else None
             if mapping.atomic or not (before or after):
-                return self._leaf(old, new, path)
-            self._members(mapping, before or {}, after or {}, path)
+                self._leaf(old, new, path)
+            else:
+                self._members(mapping, before or {}, after or {}, path)
         elif scalar is not None:
-            return self._leaf(old, new, path)
+            self._leaf(old, new, path)
         elif lst is not None:
             first = old if isinstance(old, list) else None
             second = new if isinstance(new, list) else None
             if not lst.associative or not (first or second):
-                return self._leaf(old, new, path)
-            self._items(lst, first or [], second or [], path)
-        return False
+                self._leaf(old, new, path)
+            else:
+                self._items(lst, first or [], second or [], path)
 
-    def _leaf(self, old: Any, new: Any, path: fieldset.Path) -> bool:
-        if old is typed.MISSING:
-            self._comparison.added.insert(path)
-        elif new is typed.MISSING:
-            self._comparison.removed.insert(path)
-        elif not same(old, new):
+    def _leaf(self, old: Any, new: Any, path: fieldset.Path) -> None:
+        if not same(old, new):
             self._comparison.modified.insert(path)
-        return True
 
     def _members(
         self, mapping: typeschema.Map, before: dict[str, Any], after: dict[str, Any], path: fieldset.Path
     ) -> None:
-        for name in before.keys() | after.keys():
+        for name in before | after:
             old, new = before.get(name, typed.MISSING), after.get(name, typed.MISSING)
             # Most members of most objects are the same; nothing below them needs a look.
-            if old is new:
+            if old is new or old == new:
                 continue
             inner = mapping.type_of(name)
             if inner is not None:
@@ -103,6 +103,8 @@ class _Comparing:
         for element in (*before, *(each for each in after if each not in before)):
             olds, news = before.get(element, []), after.get(element, [])
             below = (*path, element)
+            if olds == news:
+                continue
             if len(olds) <= 1 and len(news) <= 1:
                 self.compare(lst.element, olds[0] if olds else typed.MISSING, news[0] if news else typed.MISSING, below)
             elif len(olds) >= 2 and len(news) >= 2:
@@ -116,6 +118,22 @@ class _Comparing:
                 if olds:
                     self.compare(lst.element, olds[0], typed.MISSING, below)
                 self._comparison.added.insert(below)
+
+
+def everything(kind: typeschema.Type, value: Any) -> fieldset.Set:
+    """All that comes or goes below a value that comes or goes, the value itself not included."""
+    mapping, scalar, lst = kind.narrow(value)
+    found = fieldset.Set()
+    if mapping is not None:
+        if isinstance(value, dict) and not mapping.atomic:
+            for name, item in value.items():
+                inner = mapping.type_of(name)
+                if inner is not None:
+                    found.attach((f"f:{name}",), everything(inner, item))
+    elif scalar is None and lst is not None and lst.associative and isinstance(value, list):
+        for element, items in _group(lst, value).items():
+            found.attach((element,), everything(lst.element, items[0]) if len(items) == 1 else fieldset.EMPTY)
+    return found
 
 
 def _group(lst: typeschema.List, items: list[Any]) -> dict[str, list[Any]]:

@@ -46,6 +46,23 @@ class Set:
         if path:
             node.members.add(path[-1])
 
+    def attach(self, path: Path, below: Set) -> None:
+        """Insert a path with all that is below it."""
+        if not path:
+            self.members |= below.members
+            self.children.update(below.children)
+            return
+        node = self
+        for element in path[:-1]:
+            child = node.children.get(element)
+            if child is None:
+                child = node.children[element] = Set()
+            node = child
+        node.members.add(path[-1])
+        if below.members or below.children:
+            known = node.children.get(path[-1])
+            node.children[path[-1]] = below if known is None else known.union(below)
+
     @property
     def empty(self) -> bool:
         return not self.members and all(child.empty for child in self.children.values())
@@ -58,6 +75,18 @@ class Set:
                 return False
             node = below
         return bool(path) and path[-1] in node.members
+
+    def touches(self, fields: Mapping[str, Any]) -> bool:
+        """Whether any path of the set is in a FieldsV1 that we wrote; cheaper than to read it."""
+        for element in self.members:
+            inner = fields.get(element)
+            if inner is not None and (not inner or _SELF in inner):
+                return True
+        for element, child in self.children.items():
+            inner = fields.get(element)
+            if inner and child.touches(inner):
+                return True
+        return False
 
     def below(self, element: Element) -> Set:
         return self.children.get(element, EMPTY)
@@ -174,11 +203,25 @@ def field(name: str) -> Element:
 
 def key(values: Mapping[str, Any]) -> Element:
     """The keys of a list element, in the order of their names."""
+    if len(values) == 1:
+        ((name, item),) = values.items()
+        if isinstance(item, str | int):
+            return _single_key(name, item)
     return "k:" + goformat.to_json({name: values[name] for name in sorted(values)})
 
 
+@functools.lru_cache(maxsize=8192, typed=True)
+def _single_key(name: str, item: str | int) -> Element:
+    return f"k:{goformat.to_json({name: item})}"
+
+
 def value(item: Any) -> Element:
-    return "v:" + goformat.to_json(item)
+    return _string_value(item) if isinstance(item, str) else f"v:{goformat.to_json(item)}"
+
+
+@functools.lru_cache(maxsize=8192)
+def _string_value(item: str) -> Element:
+    return f"v:{goformat.to_json(item)}"
 
 
 def index(position: int) -> Element:

@@ -58,12 +58,40 @@ class Manager(NamedTuple):
         return text
 
 
-class VersionedSet(NamedTuple):
-    """The fields of one manager, in the terms of one version."""
+class VersionedSet:
+    """The fields of one manager, in the terms of one version; read from the entry only when somebody asks."""
 
-    fields: fieldset.Set
-    api_version: str
-    applied: bool
+    __slots__ = ("_fields", "_raw", "api_version", "applied")
+
+    def __init__(
+        self, fields: fieldset.Set | None, api_version: str, applied: bool, raw: dict[str, Any] | None = None
+    ) -> None:
+        self._fields = fields
+        self._raw = raw
+        self.api_version = api_version
+        self.applied = applied
+
+    @property
+    def fields(self) -> fieldset.Set:
+        if self._fields is None:
+            self._fields = fieldset.from_fields(self._raw or {})
+        return self._fields
+
+    def with_fields(self, fields: fieldset.Set) -> VersionedSet:
+        return self if fields is self._fields else VersionedSet(fields, self.api_version, self.applied)
+
+    def touched_by(self, paths: fieldset.Set) -> bool:
+        """Whether it has one of the paths."""
+        if self._fields is None and self._raw is not None:
+            return paths.touches(self._raw)
+        return not self.fields.intersection(paths).empty
+
+    @property
+    def is_read(self) -> bool:
+        return self._fields is not None
+
+    def to_fields(self) -> dict[str, Any]:
+        return self._raw if self._raw is not None else self.fields.to_fields()
 
 
 class Managed:
@@ -86,8 +114,8 @@ def manager_of(name: str, operation: str, api_version: str, subresource: str) ->
     return Manager(name or "unknown", operation, "" if operation == APPLY else api_version, subresource)
 
 
-def decode(entries: list[dict[str, Any]] | None) -> Managed:
-    """FieldsError if an entry is wrong."""
+def decode(entries: list[dict[str, Any]] | None, *, ours: bool = False) -> Managed:
+    """FieldsError if an entry is wrong. `ours`: we wrote them, so their fields need not be checked."""
     managed = Managed()
     for position, entry in enumerate(entries or []):
         operation = entry.get("operation") or ""
@@ -104,8 +132,9 @@ def decode(entries: list[dict[str, Any]] | None) -> Managed:
             raise fieldset.FieldsError(f"invalid fieldsType {quoted} in managed fields entry {position}")
         stamp = "" if operation == APPLY else api_version
         manager = Manager(entry.get("manager") or "", operation, stamp, entry.get("subresource") or "")
-        fields = fieldset.from_fields(entry.get("fieldsV1") or {})
-        managed.sets[manager] = VersionedSet(fields, api_version, operation == APPLY)
+        raw = entry.get("fieldsV1") or {}
+        fields = None if ours else fieldset.from_fields(raw)
+        managed.sets[manager] = VersionedSet(fields, api_version, operation == APPLY, raw if ours else None)
         if entry.get("time"):
             managed.times[manager] = entry["time"]
     return managed
@@ -123,7 +152,7 @@ def encode(managed: Managed) -> list[dict[str, Any]]:
         if manager in managed.times:
             entry["time"] = managed.times[manager]
         entry["fieldsType"] = FIELDS_V1
-        entry["fieldsV1"] = versioned.fields.to_fields()
+        entry["fieldsV1"] = versioned.to_fields()
         if manager.subresource:
             entry["subresource"] = manager.subresource
         entries.append(entry)
@@ -153,7 +182,7 @@ def strip(managed: Managed, manager: Manager) -> None:
     if rest.empty:
         del managed.sets[manager]
     else:
-        managed.sets[manager] = versioned._replace(fields=rest)
+        managed.sets[manager] = versioned.with_fields(rest)
 
 
 def cap(managed: Managed) -> None:
@@ -175,7 +204,7 @@ def cap(managed: Managed) -> None:
         if bucket not in managed.sets:
             managed.sets[bucket] = managed.sets.pop(first)
         together = versioned.fields.union(managed.sets[bucket].fields)
-        managed.sets[bucket] = versioned._replace(fields=together)
+        managed.sets[bucket] = versioned.with_fields(together)
         if manager in managed.times:
             managed.times[bucket] = managed.times[manager]
         if manager != bucket:

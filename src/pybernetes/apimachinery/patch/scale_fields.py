@@ -56,7 +56,7 @@ class ScaleFields:
                 rest = versioned.fields.difference(fieldset.of([path]))
                 if rest.empty:
                     continue
-                versioned = versioned._replace(fields=rest)
+                versioned = versioned.with_fields(rest)
             parent.sets[manager] = versioned
             if manager in self._parent.times:
                 parent.times[manager] = self._parent.times[manager]
