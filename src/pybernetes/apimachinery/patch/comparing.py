@@ -123,17 +123,24 @@ class _Comparing:
 def everything(kind: typeschema.Type, value: Any) -> fieldset.Set:
     """All that comes or goes below a value that comes or goes, the value itself not included."""
     mapping, scalar, lst = kind.narrow(value)
-    found = fieldset.Set()
+    members: set[str] = set()
+    children: dict[str, fieldset.Set] = {}
     if mapping is not None:
         if isinstance(value, dict) and not mapping.atomic:
             for name, item in value.items():
                 inner = mapping.type_of(name)
-                if inner is not None:
-                    found.attach((f"f:{name}",), everything(inner, item))
+                if inner is None:
+                    continue
+                element = f"f:{name}"
+                members.add(element)
+                if item and isinstance(item, dict | list):
+                    children[element] = everything(inner, item)
     elif scalar is None and lst is not None and lst.associative and isinstance(value, list):
         for element, items in _group(lst, value).items():
-            found.attach((element,), everything(lst.element, items[0]) if len(items) == 1 else fieldset.EMPTY)
-    return found
+            members.add(element)
+            if len(items) == 1 and isinstance(items[0], dict):
+                children[element] = everything(lst.element, items[0])
+    return fieldset.Set(members, {element: below for element, below in children.items() if below.members})
 
 
 def _group(lst: typeschema.List, items: list[Any]) -> dict[str, list[Any]]:
