@@ -11,7 +11,8 @@ Upstream: pkg/controlplane, k8s.io/apiserver/pkg/server.
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pybernetes.aio import clock as clocks
@@ -28,6 +29,7 @@ from pybernetes.apiserver.filters import recovery as recovering
 from pybernetes.apiserver.filters import request_id as numbering
 from pybernetes.apiserver.registry import stores as all_stores
 from pybernetes.apiserver.registry.core import service
+from pybernetes.apiserver.subresources import kubelets
 from pybernetes.crypto import jwt
 from pybernetes.http import messages
 from pybernetes.storage import backend as backends
@@ -43,6 +45,8 @@ class ServerConfig:
     service_account_keys: jwt.Keys | None = None
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     audit_log: Any = None
+    kubelet_tls: Callable[[], ssl.SSLContext] | ssl.SSLContext | None = None
+    """With which certificate the server shows itself to kubelets, and whom it trusts to be one."""
     advertise_address: str = "127.0.0.1"
     port: int = 6443
     service_range: str = "10.96.0.0/16"
@@ -69,6 +73,7 @@ class ApiServer:
         self.accounts = self._accounts()
         tokens = (*config.tokens, *((self.accounts,) if self.accounts is not None else ()))
         self.authenticator = authenticator.Authenticator(config.certificate, tokens, anonymous=config.anonymous)
+        self.kubelets = kubelets.Kubelets(self.stores, clock, config.kubelet_tls)
         self.audit = audit.AuditLog(config.audit_log, clock)
         self._handler = pipeline.compose(self._filters(), dispatch.dispatch)
         self._group = tasks.TaskGroup("apiserver")
@@ -122,6 +127,7 @@ class ApiServer:
         """Answer no more, end watches, close the store."""
         self.health.stopping()
         await self._group.cancel()
+        await self.kubelets.close()
         await self.stores.stop()
         self.audit.close()
         await self.backend.close()

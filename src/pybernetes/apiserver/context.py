@@ -11,8 +11,12 @@ from pybernetes.api import kinds
 from pybernetes.api.openapi import documents
 from pybernetes.apiserver import checks as endpoints
 from pybernetes.apiserver import request_info
+from pybernetes.apiserver.authn import authenticator, service_account
 from pybernetes.apiserver.authn import user as users
+from pybernetes.apiserver.authz import attributes as questions
+from pybernetes.apiserver.authz import rbac
 from pybernetes.apiserver.registry import stores as all_stores
+from pybernetes.apiserver.subresources import kubelets
 from pybernetes.http import messages
 
 MAX_WARNINGS_BYTES = 4096
@@ -29,6 +33,12 @@ class Server(Protocol):
     openapi: documents.Publisher
     routes: "dict[str, Handler]"
     """More paths that are no resources."""
+    kubelets: kubelets.Kubelets
+    authenticator: authenticator.Authenticator
+    authorizer: questions.Authorizer
+    rbac: rbac.RbacAuthorizer
+    accounts: service_account.ServiceAccountTokens | None
+    """Who signs tokens; None without a key."""
     documents: dict[Any, Any]
     """Finished discovery documents."""
 

@@ -7,7 +7,7 @@ Upstream: k8s.io/apiserver/pkg/authentication/request/union, pkg/kubeapiserver/a
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver.authn import user as users
@@ -31,6 +31,14 @@ class TokenMethod(Protocol):
 
     async def authenticate_token(self, token: str) -> users.UserInfo | None:
         """The token's user; None when it is not this method's kind. Raises RejectedError."""
+
+
+@runtime_checkable
+class AudienceMethod(Protocol):
+    """A token method whose tokens say whom they are for."""
+
+    async def review(self, token: str, audiences: tuple[str, ...]) -> tuple[users.UserInfo, tuple[str, ...]] | None:
+        """The token's user, and those of `audiences` (none given: the server's own) that it is for."""
 
 
 class CertificateMethod(Protocol):
@@ -74,6 +82,18 @@ class Authenticator:
             _FAILURE.inc()
             raise errors.Unauthorized()
         return ANONYMOUS
+
+    async def review(self, token: str, audiences: tuple[str, ...]) -> tuple[users.UserInfo, tuple[str, ...]]:
+        """The user of a token and those of `audiences` that it is for. Raises errors.Unauthorized."""
+        for method in self._tokens:
+            if isinstance(method, AudienceMethod):
+                try:
+                    found = await method.review(token, audiences)
+                except RejectedError as error:
+                    raise errors.Unauthorized() from error
+                if found is not None:
+                    return with_authenticated(found[0]), found[1]
+        return await self.authenticate_token(token), audiences
 
     async def authenticate_token(self, token: str) -> users.UserInfo:
         """The user of a bearer token (TokenReview asks this too). Raises errors.Unauthorized."""

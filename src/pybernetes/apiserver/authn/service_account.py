@@ -98,6 +98,7 @@ class ServiceAccountTokens:
 
     async def review(self, token: str, audiences: tuple[str, ...]) -> tuple[users.UserInfo, tuple[str, ...]] | None:
         """The user and those of `audiences` that the token is for (TokenReview). Raises RejectedError."""
+        audiences = audiences or self.audiences
         found = await self._check(token, audiences)
         if found is None:
             return None

@@ -8,21 +8,40 @@ from collections.abc import Awaitable, Callable
 from pybernetes.api import kinds
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import store as stores
-from pybernetes.apiserver.subresources import binding, eviction, scale
+from pybernetes.apiserver.subresources import binding, eviction, pods, proxy, reviews, scale, token
 
 Handler = Callable[[contexts.RequestContext, stores.Store], Awaitable[contexts.AnyResponse]]
 Virtual = Callable[[contexts.RequestContext], Awaitable[contexts.AnyResponse]]
 
 SUBRESOURCES: dict[tuple[str, str, str], Handler] = {
+    ("", "nodes", "proxy"): proxy.node,
+    ("", "pods", "attach"): pods.attach,
     ("", "pods", "binding"): binding.bind,
     ("", "pods", "eviction"): eviction.evict,
+    ("", "serviceaccounts", "token"): token.create,
+    ("", "pods", "exec"): pods.execute,
+    ("", "pods", "log"): pods.log,
+    ("", "pods", "portforward"): pods.port_forward,
+    ("", "pods", "proxy"): proxy.pod,
+    ("", "services", "proxy"): proxy.service,
 }
 """(group, plural, subresource) → handler, for every verb that the kind's row allows."""
 
 ANYWHERE: dict[str, Handler] = {"scale": scale.scale}
 """Subresource → handler, whatever the kind (custom resources have them too)."""
 
-VIRTUAL: dict[tuple[str, str], Virtual] = {("", "bindings"): binding.create_binding}
+AUTHENTICATION = "authentication.k8s.io"
+AUTHORIZATION = "authorization.k8s.io"
+
+VIRTUAL: dict[tuple[str, str], Virtual] = {
+    ("", "bindings"): binding.create_binding,
+    (AUTHENTICATION, "tokenreviews"): reviews.token,
+    (AUTHENTICATION, "selfsubjectreviews"): reviews.self_subject,
+    (AUTHORIZATION, "subjectaccessreviews"): reviews.subject_access,
+    (AUTHORIZATION, "localsubjectaccessreviews"): reviews.local_subject_access,
+    (AUTHORIZATION, "selfsubjectaccessreviews"): reviews.self_subject_access,
+    (AUTHORIZATION, "selfsubjectrulesreviews"): reviews.self_subject_rules,
+}
 """(group, plural) → handler of a resource that is not stored."""
 
 

@@ -1,0 +1,91 @@
+"""`proxy` of nodes, Pods and Services: plain HTTP through the API server.
+
+Names may say more: `NAME:PORT`, `https:NAME:PORT`.
+Upstream: pkg/registry/core/{pod,service,node}/rest, pkg/registry/core/pod/strategy.go (ResourceLocation).
+"""
+
+from typing import Any
+
+from pybernetes.apimachinery import errors
+from pybernetes.apiserver import context as contexts
+from pybernetes.apiserver.registry import store as stores
+from pybernetes.apiserver.subresources import relay
+
+Object = dict[str, Any]
+
+
+def split(name: str) -> tuple[str, str, str]:
+    """Scheme ("" if not said), name and port ("" if not said). Raises BadRequest."""
+    parts = name.split(":")
+    if len(parts) == 1:
+        return "", name, ""
+    if len(parts) == 2:
+        return "", parts[0], parts[1]
+    if len(parts) == 3 and parts[0] in ("", "http", "https"):
+        return parts[0], parts[1], parts[2]
+    raise errors.BadRequest(f"invalid request {name!r}")
+
+
+def _path(context: contexts.RequestContext) -> str:
+    """What stands behind `proxy`, as the client escaped it, with its query."""
+    target = context.request.target
+    path, mark, query = target.partition("?")
+    _, _, rest = path.partition(f"/{context.info.subresource}")
+    return (rest or "/") + mark + query
+
+
+async def node(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
+    """A node's kubelet."""
+    _, name, _ = split(context.info.name)
+    await store.get("", name)
+    kubelets = context.server.kubelets
+    return await relay.relay(context, kubelets.client, await kubelets.url(name) + _path(context))
+
+
+async def pod(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
+    """A port of a Pod: the one named, else its first."""
+    scheme, name, port = split(context.info.name)
+    found = (await store.get(context.info.namespace, name)).object()
+    address = (found.get("status") or {}).get("podIP")
+    if not address:
+        raise errors.BadRequest("address not allowed")
+    if not port:
+        ports = (one for container in found["spec"].get("containers") or () for one in container.get("ports") or ())
+        port = str(next((one["containerPort"] for one in ports), 80))
+    host = f"[{address}]" if ":" in address else address
+    url = f"{scheme or 'http'}://{host}:{port}{_path(context)}"
+    return await relay.relay(context, context.server.kubelets.client, url)
+
+
+async def service(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
+    """A Service: one of its ready endpoints."""
+    scheme, name, port = split(context.info.name)
+    namespace = context.info.namespace
+    found = (await store.get(namespace, name)).object()
+    wanted = _port(found, port, name)
+    pieces = await context.server.stores.list("discovery.k8s.io", "endpointslices", namespace)
+    for piece in pieces:
+        if (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != name:
+            continue
+        number = next((one.get("port") for one in piece.get("ports") or () if (one.get("name") or "") == wanted), None)
+        for endpoint in piece.get("endpoints") or ():
+            if number and (endpoint.get("conditions") or {}).get("ready", True) and endpoint.get("addresses"):
+                address = endpoint["addresses"][0]
+                host = f"[{address}]" if ":" in address else address
+                url = f"{scheme or 'http'}://{host}:{number}{_path(context)}"
+                return await relay.relay(context, context.server.kubelets.client, url)
+    raise errors.ServiceUnavailable(f'no endpoints available for service "{context.info.name}"')
+
+
+def _port(found: Object, port: str, name: str) -> str:
+    """The name of the Service's port that is meant."""
+    ports = found["spec"].get("ports") or []
+    for one in ports:
+        if port in (one.get("name", ""), str(one["port"])) or (not port and len(ports) == 1):
+            return str(one.get("name", ""))
+    if not port:
+        return ""
+    if any(port == one.get("name") for one in ports):
+        return port
+    text = f'no service port "{port}" found for service "{name}"'
+    raise errors.ServiceUnavailable(text)
