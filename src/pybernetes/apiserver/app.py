@@ -23,6 +23,7 @@ from pybernetes.apiserver import bootstrap, checks, dispatch, follow, pipeline, 
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import authenticator, service_account
+from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.authz import node, rbac
 from pybernetes.apiserver.filters import audit, authentication, authorization, deadline, impersonation
 from pybernetes.apiserver.filters import recovery as recovering
@@ -69,7 +70,7 @@ class ApiServer:
         self.documents: dict[Any, Any] = {}
         self.rbac = rbac.RbacAuthorizer()
         self.nodes = node.NodeAuthorizer()
-        self.authorizer = authorization.Union((self.nodes, self.rbac))
+        self.authorizer: questions.Authorizer = authorization.Union((self.nodes, self.rbac))
         self.accounts = self._accounts()
         tokens = (*config.tokens, *((self.accounts,) if self.accounts is not None else ()))
         self.authenticator = authenticator.Authenticator(config.certificate, tokens, anonymous=config.anonymous)
