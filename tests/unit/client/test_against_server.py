@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pybernetes.aio import clock, tasks
-from pybernetes.api.types import core, meta
+from pybernetes.api.types import core, meta, table
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver import app
 from pybernetes.apiserver.authn import token_file
@@ -102,3 +102,12 @@ async def test_discovery_knows_what_the_table_knows(real: rest.Client) -> None:
     pods = next(one for one in found.resources if one.plural == "pods" and not one.group)
     assert (pods.kind, pods.namespaced, pods.short_names) == ("Pod", True, ("po",))
     assert "status" in pods.subresources
+
+
+async def test_every_typed_kind_can_be_listed(real: rest.Client) -> None:
+    found = await discovery.discover(real)
+    listable = {(one.api_version, one.kind) for one in found.resources if "list" in one.verbs}
+    kinds = [cls for cls, identity in table.KINDS.items() if identity in listable]
+    assert len(kinds) > 40
+    counts = {cls.__name__: len((await real.resource(cls).list()).items) for cls in kinds}
+    assert counts["ClusterRole"] > 50
