@@ -324,6 +324,14 @@ class InformerFactory:
         """The informer of the metadata of any kind."""
         return self._get(self._client.partial(api_version, kind), "", "", "")
 
+    def shared(self, api_version: str, kind: str) -> Informer[Any]:
+        """An informer that knows at least the metadata of all objects of a kind: any there is, else a partial one."""
+        for identity, informer in self._informers.items():
+            whole = not (identity.namespace or identity.label_selector or identity.field_selector)
+            if (identity.api_version, identity.kind) == (api_version, kind) and whole and identity.cls is not dict:
+                return informer
+        return self.partial(api_version, kind)
+
     def _get(self, resource: rest.Resource[T], namespace: str, label_selector: str, field_selector: str) -> Informer[T]:
         identity = _Identity(
             resource.api_version, resource.kind, resource.cls, namespace, label_selector, field_selector

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pybernetes.controllers import replicaset, root_ca_publisher, service_account
 from pybernetes.controllers.context import ControllerContext, Runnable
 from pybernetes.controllers.deployment import controller as deployment
+from pybernetes.controllers.garbage_collector import controller as garbage_collector
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "root-ca-certificate-publisher-controller": ControllerDescriptor(
         root_ca_publisher.RootCACertPublisher, "root-ca-cert-publisher"
     ),
+    "garbage-collector-controller": ControllerDescriptor(garbage_collector.GarbageCollector, "garbagecollector"),
     "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment"),
     "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
     "replicationcontroller-controller": ControllerDescriptor(
