@@ -8,7 +8,7 @@ Upstream: cmd/kube-controller-manager/app (NewControllerDescriptors, once NewCon
 import dataclasses
 from collections.abc import Callable
 
-from pybernetes.controllers import replicaset, root_ca_publisher, service_account
+from pybernetes.controllers import namespace, replicaset, root_ca_publisher, service_account
 from pybernetes.controllers.context import ControllerContext, Runnable
 from pybernetes.controllers.deployment import controller as deployment
 from pybernetes.controllers.garbage_collector import controller as garbage_collector
@@ -24,6 +24,7 @@ class ControllerDescriptor:
 
 
 CONTROLLERS: dict[str, ControllerDescriptor] = {
+    "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
     "serviceaccount-controller": ControllerDescriptor(service_account.ServiceAccountsController, "serviceaccount"),
     "root-ca-certificate-publisher-controller": ControllerDescriptor(
         root_ca_publisher.RootCACertPublisher, "root-ca-cert-publisher"

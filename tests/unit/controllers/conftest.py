@@ -1,6 +1,6 @@
 """A real API server in memory, a clock that only the test moves, and whichever controllers a test asks for.
 
-Every controller speaks with its own service account, so that missing RBAC rules show here. Nodes are played by the test:
+Every controller speaks with its own service account, so that missing RBAC rules show here. The test plays the nodes:
 it writes Pod statuses as a kubelet would.
 """
 

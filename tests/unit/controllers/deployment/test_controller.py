@@ -1,6 +1,5 @@
 """Deployments against a real API server and the ReplicaSet controller."""
 
-
 NAMES = ("deployment-controller", "replicaset-controller")
 DEPLOYMENT, REPLICA_SET = "apps/v1/Deployment", "apps/v1/ReplicaSet"
 
