@@ -42,7 +42,7 @@ def status_response(
         headers.append(("Retry-After", str(retry_after)))
     try:
         form = negotiate.output(context, transforms=True)
-    except errors.NotAcceptable:
+    except errors.StatusError:
         form = negotiate.DEFAULT
     if form.media == negotiate.YAML:
         headers.append(("Content-Type", "application/yaml"))

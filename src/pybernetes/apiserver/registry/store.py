@@ -18,7 +18,7 @@ import msgspec
 from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.api.codec import structure
-from pybernetes.apimachinery import errors, fieldpath, gvk, meta, names, timestamps
+from pybernetes.apimachinery import errors, fieldpath, goformat, gvk, meta, names, timestamps
 from pybernetes.apiserver.admission import attributes as admission
 from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.registry import deletion, metadata, operation, selectable, strategy
@@ -299,7 +299,7 @@ class Store:
         new = await mutate(None)
         if wanted.uid:
             text = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: "
-            raise self._precondition(op.name, text)
+            raise self._precondition(self.key(op.namespace, op.name), op.name, text)
         new["metadata"].pop("resourceVersion", None)
         return await self.create(op, new)
 
@@ -318,7 +318,7 @@ class Store:
             text = (
                 f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {old['metadata']['uid']}"
             )
-            raise self._precondition(op.name, text)
+            raise self._precondition(self.key(op.namespace, op.name), op.name, text)
         place(new, op.namespace if self.kind.namespaced else "")
         new = await self.convert(new, context.kind)
         asked = self.attributes(op, "UPDATE", new, old)
@@ -345,12 +345,14 @@ class Store:
             if not self.strategy.allow_unconditional_update:
                 path = fieldpath.Path("metadata").child("resourceVersion")
                 text = "must be specified for an update"
-                raise self.invalid(op.name, [fieldpath.invalid(path, 0, text)])
+                # Upstream names the resource where the kind belongs.
+                about = gvk.GroupKind(self.kind.group, self.kind.plural)
+                raise errors.Invalid(about, op.name, [fieldpath.invalid(path, 0, text)])
             new["metadata"]["resourceVersion"] = str(current.revision)
         elif given != str(current.revision):
             if not given.isdecimal():
-                path = fieldpath.Path("metadata").child("resourceVersion")
-                raise self.invalid(op.name, [fieldpath.invalid(path, given, "must be an unsigned integer")])
+                text = f"strconv.ParseUint: parsing {goformat.quote(given)}: invalid syntax"
+                raise errors.StatusError(text, reason="")
             raise errors.Conflict(self.resource, op.name)
 
     def _prepare_update(self, context: strategy.Context, new: Object, old: Object) -> None:
@@ -423,9 +425,9 @@ class Store:
             except backends.CompareFailed as conflict:
                 current = None if conflict.current is None else self.served(conflict.current)
 
-    def _precondition(self, name: str, text: str) -> errors.Conflict:
-        about = f"StorageError: invalid object, Code: 4, Key: {self.key('', name)}, ResourceVersion: 0"
-        return errors.Conflict(self.resource, name, f"{about}, AdditionalErrorMessage: {text}")
+    def _precondition(self, key: str, name: str, text: str) -> errors.Conflict:
+        about = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0"
+        return errors.Conflict(self.resource, name, f"{about}, AdditionalErrorMsg: {text}")
 
 
 def place(obj: Object, namespace: str) -> None:

@@ -40,21 +40,41 @@ def output(context: contexts.RequestContext, *, transforms: bool = True) -> Form
     key = "format" if transforms else "format as is"
     found: Format | None = headers.state.get(key)
     if found is None:
-        found = headers.state[key] = _choose(headers.get("accept") or "", transforms)
+        try:
+            found = headers.state[key] = _choose(headers.get("accept") or "", transforms)
+        except _NothingKnown:
+            raise _no_representation(context) from None
     return found
 
 
 def _choose(header: str, transforms: bool) -> Format:
     if not header:
         return DEFAULT
+    known = False
     for kind, parameters in _clauses(header):
         medias = [media for media in bodies.MEDIA_TYPES if kind in (media, "*/*", "application/*")]
+        known = known or bool(medias)
         if not medias or medias[0] == bodies.PROTOBUF:
             continue
         form = _accept(medias[0], parameters, transforms)
         if form is not None:
             return form
+    if not known:
+        raise _NothingKnown
     raise errors.NotAcceptable(bodies.MEDIA_TYPES)
+
+
+class _NothingKnown(Exception):
+    """None of the media types in Accept means anything to us."""
+
+
+def _no_representation(context: contexts.RequestContext) -> errors.StatusError:
+    """The 406 of what routes requests upstream, before any handler has looked at them."""
+    offered = list(bodies.MEDIA_TYPES)
+    if context.info.verb in ("list", "watch"):
+        offered += (f"{media};stream=watch" for media in (JSON, bodies.PROTOBUF))
+    text = f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}"
+    return errors.StatusError(text, code=406, reason="NotAcceptable", details={})
 
 
 def _clauses(header: str) -> list[tuple[str, dict[str, str]]]:
