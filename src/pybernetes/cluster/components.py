@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import msgspec
+
 from pybernetes.aio import clock as clocks
+from pybernetes.apimachinery import errors
 from pybernetes.apiserver import app
 from pybernetes.apiserver.authn import x509
 from pybernetes.cluster import config as configs
@@ -10,6 +13,7 @@ from pybernetes.cluster import identities
 from pybernetes.controllers import context as controller_context
 from pybernetes.controllers import manager
 from pybernetes.crypto import certs, jwt
+from pybernetes.http import messages, protocol
 from pybernetes.storage import backend as backends
 from pybernetes.storage import memory, sqlite
 
@@ -50,6 +54,17 @@ def api_server(
         service_range=config.service_range,
     )
     return app.ApiServer(settings, store, clock)
+
+
+def http_settings() -> protocol.Settings:
+    """How the API server's socket behaves: what reaches no handler is answered with a Status too."""
+
+    def error_response(code: int, text: str) -> messages.Response:
+        reason = {400: "BadRequest", 408: "Timeout", 413: "RequestEntityTooLarge"}.get(code, "InternalError")
+        status = errors.StatusError(text, code=code, reason=reason).status()
+        return messages.Response(code, [("Content-Type", "application/json")], msgspec.json.encode(status) + b"\n")
+
+    return protocol.Settings(error_response=error_response, name="kube-apiserver")
 
 
 def controller_manager(

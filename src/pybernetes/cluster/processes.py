@@ -12,7 +12,8 @@ import pathlib
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import msgspec
 
@@ -180,3 +181,12 @@ class Reporter:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+async def reporting(work: Coroutine[Any, Any, None], report: Reporter) -> None:
+    """Run the work; if it fails before it was ready, say why to whoever started the process."""
+    try:
+        await work
+    except Exception as error:
+        report.failed(f"{type(error).__name__}: {error}")
+        raise
