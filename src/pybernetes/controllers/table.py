@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pybernetes.controllers import namespace, replicaset, root_ca_publisher, service_account
 from pybernetes.controllers.context import ControllerContext, Runnable
 from pybernetes.controllers.deployment import controller as deployment
+from pybernetes.controllers.endpointslice import controller as endpointslice
 from pybernetes.controllers.garbage_collector import controller as garbage_collector
 
 
@@ -24,6 +25,7 @@ class ControllerDescriptor:
 
 
 CONTROLLERS: dict[str, ControllerDescriptor] = {
+    "endpointslice-controller": ControllerDescriptor(endpointslice.EndpointSliceController, "endpointslice"),
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
     "serviceaccount-controller": ControllerDescriptor(service_account.ServiceAccountsController, "serviceaccount"),
     "root-ca-certificate-publisher-controller": ControllerDescriptor(
