@@ -132,10 +132,17 @@ class CycleState(dict[str, Any]):
 class Snapshot(Protocol):
     """The nodes as one scheduling cycle sees them."""
 
-    nodes: Sequence[NodeInfo]
-    with_affinity: Mapping[str, NodeInfo]
-    """Those with a Pod that has any affinity to Pods."""
-    with_required_anti_affinity: Mapping[str, NodeInfo]
+    @property
+    def nodes(self) -> Sequence[NodeInfo]:
+        """All of them."""
+
+    @property
+    def with_affinity(self) -> Mapping[str, NodeInfo]:
+        """Those with a Pod that has any affinity to Pods."""
+
+    @property
+    def with_required_anti_affinity(self) -> Mapping[str, NodeInfo]:
+        """Those with a Pod that keeps others away."""
 
     def get(self, name: str) -> NodeInfo | None:
         """One node."""
@@ -159,8 +166,13 @@ class PostFilterResult(NamedTuple):
 class QueuedPod(Protocol):
     """What QueueSort may look at."""
 
-    priority: int
-    timestamp: float
+    @property
+    def priority(self) -> int:
+        """Of the Pod."""
+
+    @property
+    def timestamp(self) -> float:
+        """When it came into the queue."""
 
 
 class Plugin(Protocol):
