@@ -282,18 +282,18 @@ async def slow_start_batch(
     Returns how many succeeded and the first failure.
     """
 
-    async def attempt() -> Exception | None:
+    failures: list[Exception] = []
+
+    async def attempt() -> None:
         try:
             await call()
         except pod_control.FAILURES as error:
-            return error
-        return None
+            failures.append(error)
 
     remaining, successes = count, 0
     size = min(remaining, initial_batch_size)
     while size > 0:
-        outcomes = await tasks.gather(*(attempt() for _ in range(size)), name="slow start batch")
-        failures = [outcome for outcome in outcomes if outcome is not None]
+        await tasks.gather(*(attempt() for _ in range(size)), name="slow start batch")
         successes += size - len(failures)
         if failures:
             return successes, failures[0]
