@@ -144,65 +144,65 @@ def aggregate(errors: Iterable[object]) -> str:
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]" if texts else ""
 
 
-def required(field: Path | None, detail: str = "") -> FieldError:
+def required(field: Path | str | None, detail: str = "") -> FieldError:
     return FieldError(REQUIRED, field, "", detail)
 
 
-def invalid(field: Path | None, value: Any, detail: str) -> FieldError:
+def invalid(field: Path | str | None, value: Any, detail: str) -> FieldError:
     return FieldError(INVALID, field, value, detail)
 
 
-def type_invalid(field: Path | None, value: Any, detail: str) -> FieldError:
+def type_invalid(field: Path | str | None, value: Any, detail: str) -> FieldError:
     return FieldError(TYPE_INVALID, field, value, detail)
 
 
-def not_found(field: Path | None, value: Any) -> FieldError:
+def not_found(field: Path | str | None, value: Any) -> FieldError:
     return FieldError(NOT_FOUND, field, value)
 
 
-def duplicate(field: Path | None, value: Any) -> FieldError:
+def duplicate(field: Path | str | None, value: Any) -> FieldError:
     return FieldError(DUPLICATE, field, value)
 
 
-def not_supported(field: Path | None, value: Any, valid: Iterable[str]) -> FieldError:
+def not_supported(field: Path | str | None, value: Any, valid: Iterable[str]) -> FieldError:
     """The values are listed in the order given: upstream sorts them where they come from a set."""
     listed = ", ".join(goformat.quote(item) for item in valid)
     return FieldError(NOT_SUPPORTED, field, value, f"supported values: {listed}" if listed else "")
 
 
-def forbidden(field: Path | None, detail: str) -> FieldError:
+def forbidden(field: Path | str | None, detail: str) -> FieldError:
     return FieldError(FORBIDDEN, field, "", detail)
 
 
-def too_long(field: Path | None, value: Any, max_length: int) -> FieldError:
+def too_long(field: Path | str | None, value: Any, max_length: int) -> FieldError:
     """Counted in bytes; the value itself is never shown."""
     return FieldError(TOO_LONG, field, OMIT_VALUE, _at_most(max_length, "byte"))
 
 
-def too_long_characters(field: Path | None, value: Any, max_length: int) -> FieldError:
+def too_long_characters(field: Path | str | None, value: Any, max_length: int) -> FieldError:
     return FieldError(TOO_LONG, field, OMIT_VALUE, _at_most(max_length, "character"))
 
 
-def too_short(field: Path | None, value: Any, min_length: int) -> FieldError:
+def too_short(field: Path | str | None, value: Any, min_length: int) -> FieldError:
     detail = f"must be at least {_count(min_length, 'character')}" if min_length >= 0 else "value is too short"
     return FieldError(TOO_SHORT, field, value, detail)
 
 
-def too_many(field: Path | None, actual: int, maximum: int) -> FieldError:
+def too_many(field: Path | str | None, actual: int, maximum: int) -> FieldError:
     detail = f"must have at most {_count(maximum, 'item')}" if maximum >= 0 else "has too many items"
     return FieldError(TOO_MANY, field, actual if actual >= 0 else OMIT_VALUE, detail)
 
 
-def too_few(field: Path | None, actual: int, minimum: int) -> FieldError:
+def too_few(field: Path | str | None, actual: int, minimum: int) -> FieldError:
     detail = f"must have at least {_count(minimum, 'item')}" if minimum >= 0 else "has too few items"
     return FieldError(TOO_FEW, field, actual, detail)
 
 
-def internal_error(field: Path | None, error: object) -> FieldError:
+def internal_error(field: Path | str | None, error: object) -> FieldError:
     return FieldError(INTERNAL, field, error, str(error))
 
 
-def invalid_each(field: Path | None, value: str, check: Callable[[str], list[str]]) -> ErrorList:
+def invalid_each(field: Path | str | None, value: str, check: Callable[[str], list[str]]) -> ErrorList:
     """One Invalid for each message of a format check such as names.is_dns1123_label."""
     return [invalid(field, value, message) for message in check(value)]
 
