@@ -47,8 +47,8 @@ class Dependencies:
     listers: listers.Listers
     bind: default_binder.Bind
     nominator: nominator.Nominator
-    extra: Sequence[tuple[str, Callable[["Dependencies"], framework.Plugin]]] = ()
-    """Plugins that need more than this; `PostFilter` ones find their framework by the profile's name."""
+    default_preemption: Callable[[], framework.Plugin]
+    """It needs the finished frameworks, so the component makes it."""
 
 
 Make = Callable[[Dependencies], framework.Plugin]
@@ -71,6 +71,7 @@ DEFAULT_PLUGINS: tuple[tuple[str, int, Make], ...] = (
     ("NodeResourcesFit", 1, lambda _: node_resources_fit.NodeResourcesFit()),
     ("PodTopologySpread", 2, _topology_spread),
     ("InterPodAffinity", 2, lambda n: inter_pod_affinity.InterPodAffinity(n.snapshot, n.listers)),
+    ("DefaultPreemption", 0, lambda n: n.default_preemption()),
     (
         "NodeResourcesBalancedAllocation",
         1,
@@ -83,14 +84,13 @@ DEFAULT_PLUGINS: tuple[tuple[str, int, Make], ...] = (
 
 def build(profile: Profile, needs: Dependencies) -> runtime.Framework:
     """The plugins of a profile, ready to run."""
-    known = {name for name, _, _ in DEFAULT_PLUGINS} | {name for name, _ in needs.extra}
+    known = {name for name, _, _ in DEFAULT_PLUGINS}
     unknown = ({*profile.disabled} | {*profile.weights}) - known
     if unknown:
         raise ValueError(f"profile {profile.scheduler_name}: no such plugins: {', '.join(sorted(unknown))}")
-    rows = [*DEFAULT_PLUGINS, *((name, 0, make) for name, make in needs.extra)]
     plugins = [
         runtime.Weighted(make(needs), profile.weights.get(name, weight))
-        for name, weight, make in rows
+        for name, weight, make in DEFAULT_PLUGINS
         if name not in profile.disabled
     ]
     return runtime.Framework(

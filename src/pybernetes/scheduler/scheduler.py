@@ -23,6 +23,8 @@ from pybernetes.scheduler import (
     informer_listers,
     instruments,
     nominator,
+    preemption,
+    preemption_executor,
     profiles,
     queue,
     waiting_pods,
@@ -32,6 +34,7 @@ from pybernetes.scheduler.cache import Cache
 from pybernetes.scheduler.context import SchedulerConfig, SchedulerContext
 from pybernetes.scheduler.framework import Code, CycleState, FitError, Status
 from pybernetes.scheduler.node_info import CacheCorrupted, PodInfo
+from pybernetes.scheduler.plugins import default_preemption
 from pybernetes.scheduler.runtime import Framework
 from pybernetes.telemetry import logs, metrics
 
@@ -62,7 +65,15 @@ class Scheduler:
         self._listers = informer_listers.InformerListers(self._informers)
         nominations = nominator.Nominator(self._listers.pod)
         self._pods = client.resource(core.Pod)
-        needs = profiles.Dependencies(self.cache.snapshot, self._listers, self._post_binding, nominations)
+        evaluator = preemption.Evaluator(self.cache.snapshot, self._listers, rng, clock.now)
+        executor = preemption_executor.PreemptionExecutor(lambda: self._context)
+        needs = profiles.Dependencies(
+            self.cache.snapshot,
+            self._listers,
+            self._post_binding,
+            nominations,
+            lambda: default_preemption.DefaultPreemption(evaluator, executor, lambda name: self.profiles[name]),
+        )
         self.profiles = profiles.build_all(config.profiles, needs)
         self.queue = queue.PriorityQueue(
             self.profiles,
@@ -193,6 +204,7 @@ class Scheduler:
         """Ask for room to be made; the answer becomes part of the error's text."""
         if not profile.has_post_filter_plugins:
             return ""
+        self._context.instruments.preemption_attempts.inc()
         result, status = profile.run_post_filter(state, pod, error.diagnosis.node_to_status)
         if status is not None:
             error.diagnosis.post_filter_message = status.message
