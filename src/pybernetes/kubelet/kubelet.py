@@ -221,11 +221,7 @@ class Kubelet:
         self.workers.update(pod)
         if uid in self._finished:
             self.statuses.flush(uid)
-        if (
-            self.volumes is not None
-            and self.volumes.is_mounted(uid)
-            and any(one.downwardAPI is not None or one.projected is not None for one in pod.spec.volumes)
-        ):
+        if self.volumes is not None and self.volumes.shows_metadata_of(pod):
             self.group.start(self.volumes.refresh(uid, pod), f"refresh volumes of {pod.metadata.name}")
 
     def _admit(self, pod: core.Pod) -> bool:

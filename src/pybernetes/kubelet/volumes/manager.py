@@ -98,6 +98,14 @@ class VolumeManager:
         """Whether all volumes of that pod are set up."""
         return uid in self._mounted
 
+    def shows_metadata_of(self, pod: core.Pod) -> bool:
+        """Whether files of the pod's volumes say something about it that has changed."""
+        mounted = self._mounted.get(pod.metadata.uid)
+        if mounted is None or not any(one.downwardAPI or one.projected for one in pod.spec.volumes):
+            return False
+        old, new = mounted.pod.metadata, pod.metadata
+        return old.labels != new.labels or old.annotations != new.annotations
+
     async def refresh(self, uid: str, pod: core.Pod | None = None) -> None:
         """Bring the files of a pod's volumes up to date with the API."""
         mounted = self._mounted.get(uid)
@@ -178,6 +186,8 @@ class VolumeManager:
             self._sources(pod),
         )
         files = content.payload(pod, volume, found)
+        if not target.exists():
+            return  # the pod has ended while its files were being gathered
         atomic_writer.write(target, files, atomic_writer.Ownership(_fs_group(pod)))
 
     def _renew_later(self, uid: str, when: float) -> None:
