@@ -1,0 +1,169 @@
+"""A whole API server in process: memory storage, virtual time, real authentication and authorization."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
+from pybernetes.apiserver import app
+from pybernetes.apiserver.authn import user as users
+from pybernetes.http import messages
+from pybernetes.storage import memory
+
+ADMIN = users.UserInfo("admin", (users.SYSTEM_MASTERS, users.AUTHENTICATED))
+
+
+class Tokens:
+    """Every test's tokens: `admin`, and `user:NAME` for a user without rights of its own."""
+
+    async def authenticate_token(self, token: str) -> users.UserInfo | None:
+        if token == "admin":
+            return ADMIN
+        return users.UserInfo(token.removeprefix("user:")) if token.startswith("user:") else None
+
+
+@dataclasses.dataclass
+class Answer:
+    """A response, read whole."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    def header(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+
+class Sink:
+    """Where a stream writes in a test; `slow` makes it say that it has no room."""
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pieces: list[bytes] = []
+        self.slow = False
+        self.room = asyncio.Event()
+
+    def write_nowait(self, data: bytes) -> bool:
+        self.pieces.append(data)
+        return not self.slow
+
+    async def write(self, data: bytes) -> None:
+        self.write_nowait(data)
+        await self.drain()
+
+    async def drain(self) -> None:
+        if self.slow:
+            await self.room.wait()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in b"".join(self.pieces).splitlines()]
+
+
+class Api:
+    """Requests to a server in process."""
+
+    def __init__(self, server: app.ApiServer, clock: clocks.VirtualClock) -> None:
+        self.server = server
+        self.clock = clock
+        self.connection = messages.ConnectionInfo()
+        self.group = tasks.TaskGroup("streams")
+
+    async def raw(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Sequence[tuple[str, str]] = (),
+        token: str = "admin",
+    ) -> messages.AnyResponse:
+        fields = [("Authorization", f"Bearer {token}")] if token else []
+        names = {name.lower() for name, _ in headers}
+        fields = [field for field in fields if field[0].lower() not in names] + [*headers]
+        request = messages.Request(method, target, messages.Headers.of(fields), body, self.connection)
+        return await self.server.handle(request)
+
+    async def send(
+        self, method: str, target: str, body: Any = None, *, content: str = "application/json", **headers: str
+    ) -> Answer:
+        token = headers.pop("token", "admin")
+        fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        data = b""
+        if body is not None:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            fields.append(("Content-Type", content))
+        response = await self.raw(method, target, data, fields, token)
+        return await self.read(response)
+
+    async def read(self, response: messages.AnyResponse, seconds: float = 0) -> Answer:
+        if isinstance(response, messages.StreamResponse):
+            sink = Sink()
+            run = self.group.start(response.run(sink), "stream")
+            await self.clock.advance(seconds or 1.5)
+            await asyncio.wait([run])
+            return Answer(response.status, _fields(response), b"".join(sink.pieces).decode())
+        assert isinstance(response, messages.Response)
+        data = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+        return Answer(response.status, _fields(response), data.decode())
+
+    @contextlib.asynccontextmanager
+    async def watching(self, target: str, **headers: str) -> AsyncIterator[Sink]:
+        fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        response = await self.raw("GET", target, headers=fields)
+        assert isinstance(response, messages.StreamResponse)
+        sink = Sink()
+        run = self.group.start(response.run(sink), "watch")
+        await self.clock.advance(0)
+        try:
+            yield sink
+        finally:
+            run.cancel()
+            await asyncio.wait([run])
+
+    async def get(self, target: str) -> Any:
+        answer = await self.send("GET", target)
+        assert answer.status == 200, answer.text
+        return answer.json
+
+    async def create(self, target: str, obj: dict[str, Any]) -> Any:
+        answer = await self.send("POST", target, obj)
+        assert answer.status == 201, answer.text
+        return answer.json
+
+
+def _fields(response: messages.Response | messages.StreamResponse) -> list[tuple[str, str]]:
+    lines = response.raw_headers.decode().splitlines()
+    return [*response.headers, *((line.partition(": ")[0], line.partition(": ")[2]) for line in lines)]
+
+
+@contextlib.asynccontextmanager
+async def running() -> AsyncIterator[Api]:
+    """A server that is ready, with the namespace `ns` and its service account."""
+    clock = clocks.VirtualClock()
+    server = app.ApiServer(app.ServerConfig(tokens=(Tokens(),)), memory.MemoryBackend(), clock)
+    await server.start()
+    await server.ready()
+    api = Api(server, clock)
+    await api.create("/api/v1/namespaces", {"metadata": {"name": "ns"}})
+    await api.create("/api/v1/namespaces/ns/serviceaccounts", {"metadata": {"name": "default"}})
+    try:
+        yield api
+    finally:
+        await api.group.cancel()
+        await server.stop()
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    async with running() as made:
+        yield made
