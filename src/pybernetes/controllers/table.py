@@ -8,7 +8,14 @@ Upstream: cmd/kube-controller-manager/app (NewControllerDescriptors, once NewCon
 import dataclasses
 from collections.abc import Callable
 
-from pybernetes.controllers import namespace, replicaset, root_ca_publisher, service_account
+from pybernetes.controllers import (
+    endpoints,
+    endpointslice_mirroring,
+    namespace,
+    replicaset,
+    root_ca_publisher,
+    service_account,
+)
 from pybernetes.controllers.context import ControllerContext, Runnable
 from pybernetes.controllers.deployment import controller as deployment
 from pybernetes.controllers.endpointslice import controller as endpointslice
@@ -25,6 +32,10 @@ class ControllerDescriptor:
 
 
 CONTROLLERS: dict[str, ControllerDescriptor] = {
+    "endpoints-controller": ControllerDescriptor(endpoints.EndpointsController, "endpoint"),
+    "endpointslice-mirroring-controller": ControllerDescriptor(
+        endpointslice_mirroring.EndpointSliceMirroringController, "endpointslicemirroring"
+    ),
     "endpointslice-controller": ControllerDescriptor(endpointslice.EndpointSliceController, "endpointslice"),
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
     "serviceaccount-controller": ControllerDescriptor(service_account.ServiceAccountsController, "serviceaccount"),
