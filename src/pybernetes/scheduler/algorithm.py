@@ -103,11 +103,18 @@ class Algorithm:
             wanted = 1
         start = self.next_start_node_index % count
         filters = profile.active_filters(state)
-        check = profile.run_filter_with_nominated_pods
+        check = profile.run_filter_with_nominated_pods if profile.has_nominations() else None
         found: list[NodeInfo] = []
         for index in range(start, start + count):
             node = nodes[index if index < count else index - count]
-            status = check(filters, state, pod, node)
+            status = None
+            if check is not None:
+                status = check(filters, state, pod, node)
+            else:
+                for function in filters:
+                    status = function(state, pod, node)
+                    if status is not None:
+                        break
             if status is None:
                 found.append(node)
                 if len(found) >= wanted:

@@ -10,7 +10,7 @@ the other in turns.
 Upstream: pkg/scheduler/backend/cache. Pure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pybernetes.api.types import core
 from pybernetes.scheduler import node_matching
@@ -20,11 +20,19 @@ from pybernetes.scheduler.node_info import CacheCorrupted, ImageState, NodeInfo,
 class Snapshot:
     """The nodes as a scheduling cycle sees them (`framework.Snapshot`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: Iterable[NodeInfo] = ()) -> None:
         self.nodes: list[NodeInfo] = []
         self.with_affinity: dict[str, NodeInfo] = {}
         self.with_required_anti_affinity: dict[str, NodeInfo] = {}
+        self.images: dict[str, ImageState] = {}
+        self.epoch = 0
+        self.generation = 0
         self._by_name: dict[str, NodeInfo] = {}
+        self._by_change: dict[str, NodeInfo] = {}
+        """The one that changed last is the last."""
+        for node in nodes:
+            self.note(node)
+        self.replace_nodes([*nodes])
 
     def get(self, name: str) -> NodeInfo | None:
         """One node."""
@@ -32,23 +40,39 @@ class Snapshot:
 
     def replace_nodes(self, nodes: list[NodeInfo]) -> None:
         """These are the nodes from now on."""
+        self.epoch += 1
         self.nodes = nodes
         self._by_name = {node.name: node for node in nodes}
         self.with_affinity = {node.name: node for node in nodes if node.pods_with_affinity}
         self.with_required_anti_affinity = {node.name: node for node in nodes if node.pods_with_required_anti_affinity}
 
     def note(self, node: NodeInfo) -> None:
-        """A Pod came to or left that node."""
-        if node.name not in self._by_name:
+        """That node has just changed."""
+        name = node.name
+        self.generation = node.generation
+        self._by_change.pop(name, None)
+        self._by_change[name] = node
+        if name not in self._by_name:
             return
         for index, pods in (
             (self.with_affinity, node.pods_with_affinity),
             (self.with_required_anti_affinity, node.pods_with_required_anti_affinity),
         ):
             if pods:
-                index[node.name] = node
-            else:
-                index.pop(node.name, None)
+                index[name] = node
+            elif index:
+                index.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """There is no such node any more."""
+        self._by_change.pop(name, None)
+
+    def changed_since(self, generation: int) -> Iterator[NodeInfo]:
+        """Nodes with a later generation, the latest first."""
+        for node in reversed(self._by_change.values()):
+            if node.generation <= generation:
+                return
+            yield node
 
 
 class Cache:
@@ -62,7 +86,6 @@ class Cache:
         self.assumed: set[str] = set()
         self.snapshot = Snapshot()
         self._zones: dict[str, dict[str, None]] = {}
-        self._images: dict[str, ImageState] = {}
         self._nodes_changed = False
 
     def update_snapshot(self) -> Snapshot:
@@ -102,6 +125,7 @@ class Cache:
             self._nodes_changed = True
         self._set_images(info, node)
         info.set_node(node)
+        self.snapshot.note(info)
 
     def remove_node(self, node: core.Node) -> None:
         """A node is gone; its Pods count until they are gone too."""
@@ -113,9 +137,11 @@ class Cache:
         self._nodes_changed = True
         self._set_images(info, core.Node())
         info.remove_node()
-        info.name = name
-        if not info.pods:
+        if info.pods:
+            self.snapshot.note(info)
+        else:
             del self.nodes[name]
+            self.snapshot.forget(name)
 
     def _leave_zone(self, zone: str, name: str) -> None:
         names = self._zones[zone]
@@ -129,11 +155,11 @@ class Cache:
         for name, image in info.image_states.items():
             image.nodes.discard(info.name)
             if not image.nodes:
-                self._images.pop(name, None)
+                self.snapshot.images.pop(name, None)
         info.image_states = {}
         for reported in node.status.images:
             for name in reported.names:
-                image = self._images.setdefault(name, ImageState(reported.sizeBytes))
+                image = self.snapshot.images.setdefault(name, ImageState(reported.sizeBytes))
                 image.nodes.add(node.metadata.name)
                 info.image_states[name] = image
 
@@ -203,6 +229,7 @@ class Cache:
         info = node.pods[pod.metadata.uid]
         if known.spec.nodeName == pod.spec.nodeName and info.same_footprint(pod):
             node.replace_pod(info.with_pod(pod))
+            self.snapshot.note(node)
             self.pods[pod.metadata.uid] = pod
             return
         self._uncount(known)
@@ -216,16 +243,15 @@ class Cache:
             node.name = name
         node.add_pod(info)
         self.pods[info.uid] = info.pod
-        if info.with_affinity:
-            self.snapshot.note(node)
+        self.snapshot.note(node)
 
     def _uncount(self, pod: core.Pod) -> None:
         name = pod.spec.nodeName
         node = self.nodes[name]
-        info = node.remove_pod(pod.metadata.uid)
-        if info.with_affinity:
-            self.snapshot.note(node)
+        node.remove_pod(pod.metadata.uid)
+        self.snapshot.note(node)
         if not node.pods and not node.has_node:
             del self.nodes[name]
+            self.snapshot.forget(name)
         del self.pods[pod.metadata.uid]
         self.assumed.discard(pod.metadata.uid)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pybernetes.api.types import core
 from pybernetes.scheduler.cluster_events import EventWithHint
-from pybernetes.scheduler.node_info import NodeInfo, PodInfo
+from pybernetes.scheduler.node_info import ImageState, NodeInfo, PodInfo
 
 logger = logging.getLogger("pybernetes.scheduler")
 
@@ -143,6 +143,21 @@ class Snapshot(Protocol):
     @property
     def with_required_anti_affinity(self) -> Mapping[str, NodeInfo]:
         """Those with a Pod that keeps others away."""
+
+    @property
+    def images(self) -> Mapping[str, ImageState]:
+        """Every image that some node has."""
+
+    @property
+    def epoch(self) -> int:
+        """Changes when nodes come or go."""
+
+    @property
+    def generation(self) -> int:
+        """Of the node that changed last."""
+
+    def changed_since(self, generation: int) -> Iterable[NodeInfo]:
+        """Nodes with a later one."""
 
     def get(self, name: str) -> NodeInfo | None:
         """One node."""

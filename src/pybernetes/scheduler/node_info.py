@@ -275,6 +275,7 @@ class NodeInfo:
         "allocatable",
         "generation",
         "image_states",
+        "labels",
         "name",
         "node",
         "non_zero_requested",
@@ -283,12 +284,15 @@ class NodeInfo:
         "pods_with_required_anti_affinity",
         "pvc_ref_counts",
         "requested",
+        "taints",
         "used_ports",
     )
 
     def __init__(self, node: core.Node | None = None, pods: Iterable[core.Pod] = ()) -> None:
         self.node = node or core.Node()
         self.name = self.node.metadata.name
+        self.labels: Mapping[str, str] = self.node.metadata.labels
+        self.taints = self.node.spec.taints
         self.allocatable = Resource()
         self.requested = Resource()
         self.non_zero_requested = Resource()
@@ -307,16 +311,13 @@ class NodeInfo:
     def __iter__(self) -> Iterator[PodInfo]:
         return iter(self.pods.values())
 
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The node's."""
-        return self.node.metadata.labels
-
     def set_node(self, node: core.Node) -> None:
         """The node in its newest state."""
         old = self.node
         self.node = node
         self.name = node.metadata.name
+        self.labels = node.metadata.labels
+        self.taints = node.spec.taints
         if old is node or old.status.allocatable != node.status.allocatable:
             self.allocatable = Resource.parse(node.status.allocatable)
         self.generation = next(_generations)
@@ -324,6 +325,7 @@ class NodeInfo:
     def remove_node(self) -> None:
         """The node is gone, its pods are still there."""
         self.node = core.Node()
+        self.labels, self.taints = self.node.metadata.labels, ()
         self.allocatable = Resource()
         self.generation = next(_generations)
 
@@ -387,6 +389,7 @@ class NodeInfo:
         """A copy to try things on; image states stay shared."""
         result = NodeInfo()
         result.node, result.name = self.node, self.name
+        result.labels, result.taints = self.labels, self.taints
         result.allocatable = self.allocatable
         result.requested = self.requested.clone()
         result.non_zero_requested = self.non_zero_requested.clone()

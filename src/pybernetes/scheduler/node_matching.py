@@ -90,6 +90,11 @@ class RequiredNodeAffinity:
         required = required_node_selector(pod)
         self._affinity = None if required is None else NodeSelector(required)
 
+    @property
+    def anything(self) -> bool:
+        """It restricts nothing."""
+        return not self._labels and self._affinity is None
+
     def matches(self, node: core.Node) -> bool:
         """Whether the Pod may run there."""
         present = node.metadata.labels

@@ -20,6 +20,9 @@ class Nominator:
         self._by_node: dict[str, dict[str, PodInfo]] = {}
         self._node_of: dict[str, str] = {}
 
+    def __len__(self) -> int:
+        return len(self._node_of)
+
     def for_node(self, name: str) -> Sequence[PodInfo]:
         """The Pods expected on a node."""
         pods = self._by_node.get(name)

@@ -68,14 +68,14 @@ DEFAULT_PLUGINS: tuple[tuple[str, int, Make], ...] = (
     ("TaintToleration", 3, lambda _: taint_toleration.TaintToleration()),
     ("NodeAffinity", 2, lambda _: node_affinity.NodeAffinity()),
     ("NodePorts", 0, lambda _: node_ports.NodePorts()),
-    ("NodeResourcesFit", 1, lambda _: node_resources_fit.NodeResourcesFit()),
+    ("NodeResourcesFit", 1, lambda n: node_resources_fit.NodeResourcesFit(n.snapshot)),
     ("PodTopologySpread", 2, _topology_spread),
     ("InterPodAffinity", 2, lambda n: inter_pod_affinity.InterPodAffinity(n.snapshot, n.listers)),
     ("DefaultPreemption", 0, lambda n: n.default_preemption()),
     (
         "NodeResourcesBalancedAllocation",
         1,
-        lambda _: node_resources_balanced_allocation.NodeResourcesBalancedAllocation(),
+        lambda n: node_resources_balanced_allocation.NodeResourcesBalancedAllocation(n.snapshot),
     ),
     ("ImageLocality", 1, lambda n: image_locality.ImageLocality(n.snapshot)),
     ("DefaultBinder", 0, lambda n: default_binder.DefaultBinder(n.bind)),
@@ -93,9 +93,7 @@ def build(profile: Profile, needs: Dependencies) -> runtime.Framework:
         for name, weight, make in DEFAULT_PLUGINS
         if name not in profile.disabled
     ]
-    return runtime.Framework(
-        profile.scheduler_name, plugins, needs.nominator.for_node, profile.percentage_of_nodes_to_score
-    )
+    return runtime.Framework(profile.scheduler_name, plugins, needs.nominator, profile.percentage_of_nodes_to_score)
 
 
 def build_all(profiles: Sequence[Profile], needs: Dependencies) -> dict[str, runtime.Framework]:

@@ -115,7 +115,7 @@ class PriorityQueue:
         self._now = now
         self._initial_backoff = initial_backoff
         self._max_backoff = max_backoff
-        self.nominator = nominations or nominator.Nominator()
+        self.nominator = nominator.Nominator() if nominations is None else nominations
         self.on_ready: Callable[[], None] = lambda: None
         self.on_backoff: Callable[[], None] = lambda: None
         """Called when `next_deadline` may have come nearer."""

@@ -6,15 +6,23 @@ Upstream: pkg/scheduler/framework/runtime/framework.go. Pure.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pybernetes.scheduler import framework
 from pybernetes.scheduler.framework import Code, CycleState, NodeToStatus, Status
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
 
 FilterFunction = Callable[[CycleState, PodInfo, NodeInfo], Status | None]
-Nominations = Callable[[str], Sequence[PodInfo]]
-"""Node name → Pods that are expected to be bound there."""
+
+
+class Nominations(Protocol):
+    """Who is expected where (`nominator.Nominator`)."""
+
+    def __len__(self) -> int:
+        """How many Pods."""
+
+    def for_node(self, name: str) -> Sequence[PodInfo]:
+        """The Pods expected on a node."""
 
 
 class Weighted(NamedTuple):
@@ -39,7 +47,7 @@ class Framework:
         self,
         profile_name: str,
         plugins: Sequence[Weighted],
-        nominations: Nominations = lambda _: (),
+        nominations: Nominations,
         percentage_of_nodes_to_score: int | None = None,
     ) -> None:
         self.profile_name = profile_name
@@ -102,6 +110,10 @@ class Framework:
                 return PreFiltered(names, status, narrowing)
         return PreFiltered(names, refusal, narrowing)
 
+    def has_nominations(self) -> bool:
+        """Whether any Pod is expected anywhere."""
+        return len(self._nominations) > 0
+
     def active_filters(self, state: CycleState) -> list[FilterFunction]:
         """The filters that have something to say about this Pod."""
         skip = state.skip_filter
@@ -122,7 +134,7 @@ class Framework:
 
         The second time is for Pods that would only fit because of them (affinity): they may never arrive.
         """
-        nominated = self._nominations(node.name)
+        nominated = self._nominations.for_node(node.name)
         if nominated:
             ahead = [one for one in nominated if one.priority >= pod.priority and one.uid != pod.uid]
             if ahead:

@@ -26,6 +26,8 @@ class ImageLocality:
         """The size of the images that are there, less for those that few nodes have."""
         names = image_names(pod.pod)
         most = MAX_CONTAINER_THRESHOLD * len(names)
+        if not any(name in self._snapshot.images for name in names):
+            return [0] * len(nodes)
         node_count = len(self._snapshot.nodes)
         scores = []
         for node in nodes:

@@ -5,7 +5,7 @@ Upstream: plugins/noderesources/balanced_allocation.go. Pure.
 
 from collections.abc import Sequence
 
-from pybernetes.scheduler import framework
+from pybernetes.scheduler import framework, per_node
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
 
 
@@ -13,6 +13,9 @@ class NodeResourcesBalancedAllocation:
     """The plugin."""
 
     name = "NodeResourcesBalancedAllocation"
+
+    def __init__(self, snapshot: framework.Snapshot) -> None:
+        self._scores: per_node.PerNode[int] = per_node.PerNode(snapshot)
 
     def pre_score(
         self, state: framework.CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]
@@ -23,16 +26,17 @@ class NodeResourcesBalancedAllocation:
     def score(self, state: framework.CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[int]:
         """50 for no change, more where the two come closer, less where they drift apart."""
         cpu, memory = pod.requests.milli_cpu, pod.requests.memory
-        scores = []
-        for node in nodes:
-            room, used = node.allocatable, node.requested
-            if not room.milli_cpu or not room.memory:
-                scores.append(75)  # one resource alone is always in balance
-                continue
-            before = _distance(used.milli_cpu / room.milli_cpu, used.memory / room.memory)
-            after = _distance((used.milli_cpu + cpu) / room.milli_cpu, (used.memory + memory) / room.memory)
-            scores.append(50 + _half(50 + int((1 - after) * 100) - int((1 - before) * 100)))
-        return scores
+        return self._scores.get((cpu, memory), nodes, lambda node: balance(node, cpu, memory))
+
+
+def balance(node: NodeInfo, cpu: int, memory: int) -> int:
+    """The score of one node."""
+    room, used = node.allocatable, node.requested
+    if not room.milli_cpu or not room.memory:
+        return 75  # one resource alone is always in balance
+    before = _distance(used.milli_cpu / room.milli_cpu, used.memory / room.memory)
+    after = _distance((used.milli_cpu + cpu) / room.milli_cpu, (used.memory + memory) / room.memory)
+    return 50 + _half(50 + int((1 - after) * 100) - int((1 - before) * 100))
 
 
 def _distance(first: float, second: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pybernetes.api.types import core
-from pybernetes.scheduler import cluster_events, framework, pod_requests
+from pybernetes.scheduler import cluster_events, framework, per_node, pod_requests
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.framework import Code, Status
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo, Resource
@@ -17,6 +17,9 @@ class NodeResourcesFit:
     """The plugin."""
 
     name = "NodeResourcesFit"
+
+    def __init__(self, snapshot: framework.Snapshot) -> None:
+        self._scores: per_node.PerNode[int] = per_node.PerNode(snapshot)
 
     def filter(self, state: framework.CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         """Room for one more Pod and for everything it asks for."""
@@ -41,20 +44,7 @@ class NodeResourcesFit:
     def score(self, state: framework.CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[int]:
         """What is left of CPU and memory, in percent, with the Pod on the node."""
         cpu, memory = pod.non_zero_cpu, pod.non_zero_memory
-        scores = []
-        for node in nodes:
-            room, used = node.allocatable, node.non_zero_requested
-            total = count = 0
-            if capacity := room.milli_cpu:
-                left = capacity - used.milli_cpu - cpu
-                total = left * 100 // capacity if left > 0 else 0
-                count = 1
-            if capacity := room.memory:
-                left = capacity - used.memory - memory
-                total += left * 100 // capacity if left > 0 else 0
-                count += 1
-            scores.append(total // count if count else 0)
-        return scores
+        return self._scores.get((cpu, memory), nodes, lambda node: least_allocated(node, cpu, memory))
 
     def events_to_register(self) -> list[EventWithHint]:
         """Pods go or shrink, nodes come or grow."""
@@ -84,6 +74,21 @@ class NodeResourcesFit:
             return False
         before, after, wanted = pod_requests.requests(old), pod_requests.requests(new), pod_requests.requests(pod.pod)
         return any(amount and before.get(name, 0) > after.get(name, 0) for name, amount in wanted.items())
+
+
+def least_allocated(node: NodeInfo, cpu: int, memory: int) -> int:
+    """The mean of the free shares of the resources that the node has, in percent."""
+    room, used = node.allocatable, node.non_zero_requested
+    total = count = 0
+    if capacity := room.milli_cpu:
+        left = capacity - used.milli_cpu - cpu
+        total = left * 100 // capacity if left > 0 else 0
+        count = 1
+    if capacity := room.memory:
+        left = capacity - used.memory - memory
+        total += left * 100 // capacity if left > 0 else 0
+        count += 1
+    return total // count if count else 0
 
 
 def insufficient(pod: PodInfo, node: NodeInfo) -> tuple[list[str], bool]:

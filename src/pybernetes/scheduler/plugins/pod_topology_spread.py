@@ -9,6 +9,7 @@ Upstream: plugins/podtopologyspread. Pure.
 import collections
 import dataclasses
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -85,9 +86,7 @@ class PodTopologySpread:
     def __init__(self, snapshot: framework.Snapshot, default_selector: Callable[[core.Pod], labels.Selector]) -> None:
         self._snapshot = snapshot
         self._default_selector = default_selector
-        self._counts: collections.OrderedDict[tuple[str, labels.Selector], dict[str, tuple[int, int]]] = (
-            collections.OrderedDict()
-        )
+        self._tallies: collections.OrderedDict[tuple[str, labels.Selector], Tally] = collections.OrderedDict()
 
     def _constraints(self, pod: core.Pod, action: str) -> list[Constraint]:
         if pod.spec.topologySpreadConstraints:
@@ -98,25 +97,17 @@ class PodTopologySpread:
             return []
         return [dataclasses.replace(one, selector=selector) for one in defaults]
 
-    def _count(self, nodes: Sequence[NodeInfo], namespace: str, selector: labels.Selector) -> list[int]:
-        """How many Pods on each node match."""
-        if selector.empty:
-            return [0] * len(nodes)
+    def _tally(self, namespace: str, selector: labels.Selector) -> "Tally":
         key = (namespace, selector)
-        known = self._counts.get(key)
-        if known is None:
-            known = self._counts[key] = {}
-            if len(self._counts) > _REMEMBERED:
-                self._counts.popitem(last=False)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally(namespace, selector)
+            if len(self._tallies) > _REMEMBERED:
+                self._tallies.popitem(last=False)
         else:
-            self._counts.move_to_end(key)
-        result = []
-        for node in nodes:
-            entry = known.get(node.name)
-            if entry is None or entry[0] != node.generation:
-                entry = known[node.name] = (node.generation, count_matching(node, namespace, selector))
-            result.append(entry[1])
-        return result
+            self._tallies.move_to_end(key)
+        tally.refresh(self._snapshot)
+        return tally
 
     # filter
 
@@ -131,11 +122,11 @@ class PodTopologySpread:
         counts: list[dict[str, int]] = [{} for _ in constraints]
         nodes = [node for node in snapshot.nodes if has_all_labels(node.labels, constraints)]
         for domain, constraint in zip(counts, constraints, strict=True):
-            counted = [node for node in nodes if constraint.counts_node(pod.pod, node.node, wanted)]
-            matching = self._count(counted, pod.pod.metadata.namespace, constraint.selector)
-            for node, count in zip(counted, matching, strict=True):
-                value = node.labels[constraint.topology_key]
-                domain[value] = domain.get(value, 0) + count
+            on_node = self._tally(pod.pod.metadata.namespace, constraint.selector).counts
+            for node in nodes:
+                if constraint.counts_node(pod.pod, node.node, wanted):
+                    value = node.labels[constraint.topology_key]
+                    domain[value] = domain.get(value, 0) + on_node[node.name]
         state["PreFilter" + self.name] = FilterState(constraints, counts, wanted)
         return None
 
@@ -211,16 +202,18 @@ class PodTopologySpread:
         pod: core.Pod,
         wanted: node_matching.RequiredNodeAffinity,
     ) -> None:
-        counted = [
-            node
-            for node in self._snapshot.nodes
-            if has_all_labels(node.labels, labelled)
-            and node.labels[constraint.topology_key] in domain
-            and constraint.counts_node(pod, node.node, wanted)
-        ]
-        matching = self._count(counted, pod.metadata.namespace, constraint.selector)
-        for node, count in zip(counted, matching, strict=True):
-            domain[node.labels[constraint.topology_key]] += count
+        key = constraint.topology_key
+        tally = self._tally(pod.metadata.namespace, constraint.selector)
+        if len(labelled) == 1 and not constraint.honor_taints and (wanted.anything or not constraint.honor_affinity):
+            sums = tally.domain(key, self._snapshot)
+            for value in domain:
+                domain[value] = sums.get(value, 0)
+            return
+        for node in self._snapshot.nodes:
+            if has_all_labels(node.labels, labelled):
+                value = node.labels[key]
+                if value in domain and constraint.counts_node(pod, node.node, wanted):
+                    domain[value] += tally.counts[node.name]
 
     def score(self, state: framework.CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[int]:
         """The more matching Pods are there already, the higher."""
@@ -229,16 +222,16 @@ class PodTopologySpread:
         for constraint, domain, weight in zip(kept.constraints, kept.domains, kept.weights, strict=True):
             key, base = constraint.topology_key, constraint.max_skew - 1
             if key == node_matching.HOSTNAME:
-                counts = self._count(nodes, pod.pod.metadata.namespace, constraint.selector)
-                for index, node in enumerate(nodes):
-                    if key in node.labels:
-                        totals[index] += counts[index] * weight + base
-                continue
-            for index, node in enumerate(nodes):
-                value = node.labels.get(key)
-                if value is not None and value in domain:
-                    totals[index] += domain[value] * weight + base
+                counts = self._tally(pod.pod.metadata.namespace, constraint.selector).counts
+                points = [counts[node.name] * weight + base if key in node.labels else 0.0 for node in nodes]
+            else:
+                of_value = {value: count * weight + base for value, count in domain.items()}
+                of_value.pop("", None)
+                points = [of_value.get(node.labels.get(key, ""), 0.0) for node in nodes]
+            totals = [*map(operator.add, totals, points)]
         ignored = kept.ignored
+        if not ignored:
+            return [int(total + 0.5) for total in totals]
         return [0 if node.name in ignored else int(total + 0.5) for node, total in zip(nodes, totals, strict=True)]
 
     def normalize(
@@ -246,15 +239,21 @@ class PodTopologySpread:
     ) -> None:
         """The fewest Pods get 100; nodes without the labels get nothing."""
         ignored = state["PreScore" + self.name].ignored
-        counted = [score for node, score in zip(nodes, scores, strict=True) if node.name not in ignored]
+        counted = (
+            scores
+            if not ignored
+            else [score for node, score in zip(nodes, scores, strict=True) if node.name not in ignored]
+        )
         largest, smallest = max(counted, default=0), min(counted, default=0)
-        for index, node in enumerate(nodes):
-            if node.name in ignored:
-                scores[index] = 0
-            elif largest == 0:
-                scores[index] = framework.MAX_NODE_SCORE
-            else:
-                scores[index] = framework.MAX_NODE_SCORE * (largest + smallest - scores[index]) // largest
+        if largest:
+            top = framework.MAX_NODE_SCORE
+            scores[:] = [top * (largest + smallest - score) // largest for score in scores]
+        else:
+            scores[:] = [framework.MAX_NODE_SCORE] * len(scores)
+        if ignored:
+            for index, node in enumerate(nodes):
+                if node.name in ignored:
+                    scores[index] = 0
 
     # events
 
@@ -304,6 +303,62 @@ class PodTopologySpread:
         keys = {one.topology_key for one in constraints}
         moved = any(old.metadata.labels.get(key) != new.metadata.labels.get(key) for key in keys)
         return after and (moved or old.spec.taints != new.spec.taints)
+
+
+class Tally:
+    """How many matching Pods each node has, kept right node by node as nodes change."""
+
+    __slots__ = ("_domains", "_epoch", "_generation", "_labels", "_namespace", "_selector", "counts")
+
+    def __init__(self, namespace: str, selector: labels.Selector) -> None:
+        self._namespace = namespace
+        self._selector = selector
+        self._epoch = -1
+        self._generation = 0
+        self._labels: dict[str, Mapping[str, str]] = {}
+        self._domains: dict[str, dict[str, int]] = {}
+        self.counts: dict[str, int] = {}
+
+    def refresh(self, snapshot: framework.Snapshot) -> None:
+        """Count again where something changed."""
+        if self._epoch != snapshot.epoch:
+            self._epoch = snapshot.epoch
+            self._domains.clear()
+            self._labels = {node.name: node.labels for node in snapshot.nodes}
+            self.counts = {node.name: self._count(node) for node in snapshot.nodes}
+        else:
+            for node in snapshot.changed_since(self._generation):
+                if node.name in self.counts:
+                    self._recount(node)
+        self._generation = snapshot.generation
+
+    def _recount(self, node: NodeInfo) -> None:
+        name = node.name
+        before, after = self.counts[name], self._count(node)
+        old_labels, new_labels = self._labels[name], node.labels
+        if before == after and old_labels is new_labels:
+            return
+        self.counts[name] = after
+        self._labels[name] = new_labels
+        for key, domain in self._domains.items():
+            if key in old_labels:
+                domain[old_labels[key]] -= before
+            if key in new_labels:
+                domain[new_labels[key]] = domain.get(new_labels[key], 0) + after
+
+    def _count(self, node: NodeInfo) -> int:
+        return 0 if self._selector.empty else count_matching(node, self._namespace, self._selector)
+
+    def domain(self, key: str, snapshot: framework.Snapshot) -> Mapping[str, int]:
+        """The sum for each value of a node label."""
+        domain = self._domains.get(key)
+        if domain is None:
+            domain = self._domains[key] = {}
+            for node in snapshot.nodes:
+                value = node.labels.get(key)
+                if value is not None:
+                    domain[value] = domain.get(value, 0) + self.counts[node.name]
+        return domain
 
 
 class FilterState:

@@ -21,7 +21,7 @@ class TaintToleration:
 
     def filter(self, state: framework.CycleState, pod: PodInfo, node: NodeInfo) -> framework.Status | None:
         """No taint that keeps the Pod off."""
-        taints = node.node.spec.taints
+        taints = node.taints
         if not taints or node_matching.untolerated_taint(taints, pod.pod.spec.tolerations) is None:
             return None
         return self._no
@@ -40,11 +40,12 @@ class TaintToleration:
         tolerations = state["PreScore" + self.name]
         scores = []
         for node in nodes:
-            taints = node.node.spec.taints
+            taints = node.taints
             score = 0
-            for taint in taints:
-                if taint.effect == node_matching.PREFER_NO_SCHEDULE:
-                    score += not node_matching.any_tolerates(tolerations, taint)
+            if taints:
+                for taint in taints:
+                    if taint.effect == node_matching.PREFER_NO_SCHEDULE:
+                        score += not node_matching.any_tolerates(tolerations, taint)
             scores.append(score)
         return scores
 
