@@ -6,7 +6,7 @@ Upstream: pkg/kubelet/kuberuntime/kuberuntime_gc.go, pkg/kubelet/images/image_gc
 import logging
 import pathlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from pybernetes.aio import clock as clocks
 from pybernetes.kubelet import config as configs
@@ -37,29 +37,29 @@ class GarbageCollector:
             logs = self._config.pod_logs_dir / f"{namespace}_{name}_{uid}"
             shutil.rmtree(logs, ignore_errors=True)
 
-    async def collect(self, live: Collection[str], ended: Collection[str]) -> None:
+    async def collect(self, is_live: Callable[[str], bool], ended: Collection[str]) -> None:
         """Dead containers beyond those kept for their logs, old sandboxes, directories of unknown pods.
 
-        `live` are the uids of pods that the API has, `ended` those of them that will never run again.
+        `is_live` is asked at the moment of each deletion: pods may come meanwhile. `ended` will never run again.
         """
-        await self._collect_containers(live, ended)
-        await self._collect_sandboxes(live)
+        await self._collect_containers(is_live, ended)
+        await self._collect_sandboxes(is_live)
         if not self._config.simulated:
-            self._collect_directories(live)
+            self._collect_directories(is_live)
 
-    async def _collect_containers(self, live: Collection[str], ended: Collection[str]) -> None:
+    async def _collect_containers(self, is_live: Callable[[str], bool], ended: Collection[str]) -> None:
         dead: dict[tuple[str, str], list[runtime.Container]] = {}
         for container in await self._cri.list_containers():
             if container.state is not runtime.ContainerState.RUNNING and container.pod_uid:
                 dead.setdefault((container.pod_uid, container.name), []).append(container)
         for (uid, _), containers in dead.items():
-            keep = self._config.max_containers_per_pod if uid in live else 0
+            keep = self._config.max_containers_per_pod if is_live(uid) else 0
             containers.sort(key=lambda one: one.created_at, reverse=True)
             for container in containers[keep:]:
-                if container.state is not runtime.ContainerState.CREATED or uid in ended or uid not in live:
+                if container.state is not runtime.ContainerState.CREATED or uid in ended or not is_live(uid):
                     await self._cri.remove_container(container.id)
 
-    async def _collect_sandboxes(self, live: Collection[str]) -> None:
+    async def _collect_sandboxes(self, is_live: Callable[[str], bool]) -> None:
         """Sandboxes that are not ready and hold no container; of a live pod the newest one stays."""
         used = {container.sandbox_id for container in await self._cri.list_containers()}
         by_pod: dict[str, list[runtime.Sandbox]] = {}
@@ -68,22 +68,22 @@ class GarbageCollector:
         now = self._clock.now().timestamp()
         for uid, sandboxes in by_pod.items():
             sandboxes.sort(key=lambda one: one.created_at, reverse=True)
-            for sandbox in sandboxes[1 if uid in live else 0 :]:
+            for sandbox in sandboxes[1 if is_live(uid) else 0 :]:
                 young = now - sandbox.created_at / 1e9 < _SANDBOX_MIN_AGE
                 if sandbox.state is runtime.SandboxState.NOT_READY and sandbox.id not in used and not young:
                     await self._cri.remove_pod_sandbox(sandbox.id)
 
-    def _collect_directories(self, live: Collection[str]) -> None:
+    def _collect_directories(self, is_live: Callable[[str], bool]) -> None:
         if self._config.pods_dir.exists():
             for directory in self._config.pods_dir.iterdir():
-                if directory.name not in live:
+                if not is_live(directory.name):
                     try:
                         manager.remove_pod_dir(directory)
                     except OSError as failure:
                         logger.warning("orphaned pod directory %s: %s", directory, failure)
         if self._config.pod_logs_dir.exists():
             for directory in self._config.pod_logs_dir.iterdir():
-                if directory.name.rpartition("_")[2] not in live:
+                if not is_live(directory.name.rpartition("_")[2]):
                     shutil.rmtree(directory, ignore_errors=True)
 
     async def collect_images(self) -> int:

@@ -330,14 +330,17 @@ class Kubelet:
                 logger.warning("housekeeping: %s", failure)
             await self.clock.sleep(self.config.housekeeping_interval)
 
+    def _is_live(self, uid: str) -> bool:
+        """Whether that pod is this node's, or on its way out; asked at the very moment something would be deleted."""
+        return self.workers.get(uid) is not None or self.pods.get(uid) is not None
+
     async def _clean_up(self) -> None:
         """End pods that nobody asked for, then collect what is left over."""
-        known = self.workers.known() | {pod.metadata.uid for pod in self.pods.all()}
         for uid, lost in (await self.pleg.relist()).items():
-            if uid not in known:
+            if not self._is_live(uid):
                 logger.info("pod %s/%s is not known to the API: ending it", lost.namespace, lost.name)
                 await self._garbage.remove_pod(uid, lost.namespace, lost.name)
-        await self._garbage.collect(known, self._finished)
+        await self._garbage.collect(self._is_live, self._finished)
         if not self.config.simulated:
             freed = await self._garbage.collect_images()
             if freed:

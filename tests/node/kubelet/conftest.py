@@ -13,9 +13,8 @@ import pytest
 
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import images
-from pybernetes.kubelet.cri import client, runtime
+from pybernetes.kubelet.cri import client, runtime, simulated
 from pybernetes.kubelet.cri import images as cri_images
-from pybernetes.testing import fake_cri
 
 SUBNET, BRIDGE = "10.244.250.0/24", "pybtest0"
 CNI = """{"cniVersion":"1.0.0","name":"pybtest","plugins":[{"type":"bridge","bridge":"%s","isGateway":true,
@@ -111,7 +110,7 @@ def cri(request: pytest.FixtureRequest) -> runtime.Runtime:
     if request.param == "real":
         found: runtime.Runtime = request.getfixturevalue("real")
         return found
-    fake = fake_cri.FakeRuntime(clocks.RealClock(), pod_cidr=SUBNET)
+    fake = simulated.FakeRuntime(clocks.RealClock(), pod_cidr=SUBNET)
     for name in (images.PAUSE_IMAGE, images.DEMO_IMAGE):
         fake.add_image(runtime.Image(id=f"sha256:{name}", repo_tags=(name,), size=1))
     return fake

@@ -3,7 +3,7 @@
 Configurations travel as `Message`: plain dicts with the field names of the CRI's protobuf messages, made by
 `cri.convert`, so that the gRPC client hands them on unchanged and the fake runtime needs no gRPC at all. Answers are
 frozen records. `Runtime` has two implementations under one contract suite: `cri.client.CriClient` and
-`testing.fake_cri.FakeRuntime`.
+`simulated.FakeRuntime`.
 
 Path: 15 CRI starts sandbox and containers.
 Upstream: k8s.io/cri-api/pkg/apis/services.go, pkg/kubelet/container/runtime.go. Pure.

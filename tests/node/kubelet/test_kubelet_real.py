@@ -1,0 +1,300 @@
+"""The kubelet with real containers, against a real API server in memory."""
+
+import asyncio
+import base64
+import dataclasses
+import json
+import pathlib
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from pybernetes.aio import clock as clocks
+from pybernetes.api.types import core
+from pybernetes.cluster import images
+from pybernetes.http import client as http_client
+from pybernetes.http import spdy, tls, websocket
+from pybernetes.kubelet import config as configs
+from pybernetes.kubelet import kubelet
+from pybernetes.kubelet.cri import client as cri_client
+from pybernetes.testing import cluster as clusters
+
+pytestmark = pytest.mark.node
+NODE = "real"
+
+
+class Node:
+    """A cluster of an API server and one real node."""
+
+    def __init__(self, cluster: clusters.Cluster, agent: kubelet.Kubelet) -> None:
+        self.cluster = cluster
+        self.agent = agent
+        self.pods = cluster.client.resource(core.Pod)
+        self.http = http_client.HttpClient(tls.client_context(insecure=True), clock=cluster.clock)
+        self.token = ""
+
+    async def run(self, name: str, *command: str, **spec: Any) -> None:
+        """Create a pod of one demo container on this node."""
+        container = {"name": "c", "image": images.DEMO_IMAGE, **spec.pop("container", {})}
+        if command:
+            container["command"] = list(command)
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {"nodeName": NODE, "containers": [container], "terminationGracePeriodSeconds": 5, **spec},
+        }
+        await self.pods.create(body, "default")
+
+    async def until(self, name: str, condition: Callable[[core.Pod], bool]) -> core.Pod:
+        """Wait for the pod to satisfy the condition."""
+
+        def chosen(pods: Sequence[dict[str, Any]]) -> list[core.Pod]:
+            found = [msgspec.convert(pod, core.Pod) for pod in pods if pod["metadata"]["name"] == name]
+            return [pod for pod in found if condition(pod)]
+
+        return chosen(await self.cluster.wait("v1", "Pod", lambda pods: bool(chosen(pods)), "default"))[0]
+
+    async def ready(self, name: str) -> core.Pod:
+        """Wait for the pod to be ready."""
+        return await self.until(
+            name, lambda pod: any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions)
+        )
+
+    async def delete(self, name: str) -> None:
+        """Delete the pod and wait for its end."""
+        await self.pods.delete(name, "default")
+        await self.cluster.wait(
+            "v1", "Pod", lambda pods: all(pod["metadata"]["name"] != name for pod in pods), "default"
+        )
+
+    def url(self, path: str) -> str:
+        return f"https://127.0.0.1:{self.agent.config.port}{path}"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [("Authorization", f"Bearer {self.token}")]
+
+    async def log(self, name: str) -> str:
+        """What the container wrote."""
+        answer = await self.http.request("GET", self.url(f"/containerLogs/default/{name}/c"), self.headers)
+        assert answer.status == 200, answer.body
+        return answer.body.decode()
+
+    async def sh(self, name: str, script: str) -> str:
+        """Run a script in the container."""
+        found = self.agent.pleg.statuses[(await self.pods.get(name, "default")).metadata.uid].find("c")
+        assert found is not None
+        return (await self.agent.cri.exec_sync(found.id, ["sh", "-c", script], 5)).stdout.decode()
+
+
+def config_map(name: str, **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def node(real: cri_client.CriClient, tmp_path: pathlib.Path) -> AsyncIterator[Node]:
+    async with clusters.Cluster(clusters.Options(controllers=(), scheduler=False, nodes=0)) as cluster:
+        for body in (
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}},
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "kube-root-ca.crt"},
+                "data": {"ca.crt": "x"},
+            },
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "admin"}},
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": "admin"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"kind": "ServiceAccount", "name": "admin", "namespace": "default"}],
+            },
+        ):
+            await cluster.apply(body)
+        config = configs.KubeletConfig(
+            node_name=NODE,
+            root_dir=tmp_path / "kubelet",
+            pod_logs_dir=tmp_path / "logs",
+            node_ip="127.0.0.1",
+            address="127.0.0.1",
+            port=free_port(),
+            static_pod_path=str(tmp_path / "manifests"),
+        )
+        agent = kubelet.Kubelet(cluster.as_user(f"system:node:{NODE}", "system:nodes"), cluster.clock, config, real)
+        running = asyncio.ensure_future(agent.run())
+        ready = asyncio.ensure_future(agent.ready.wait())
+        await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
+        assert ready.done(), running.exception()
+        made = Node(cluster, agent)
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        accounts = cluster.client.resource(core.ServiceAccount)
+        made.token = (await accounts.create_subresource("admin", "token", request, "default"))["status"]["token"]
+        yield made
+        for pod in (await made.pods.list("default")).items:
+            await made.pods.delete(pod.metadata.name, "default", grace_period=1)
+        await cluster.wait("v1", "Pod", lambda pods: not pods, "default")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await made.http.close()
+
+
+async def test_a_pod_serves_its_name_and_goes(node: Node) -> None:
+    await node.run("web")
+    pod = await node.ready("web")
+    assert pod.status.podIP.startswith("10.244.250.")
+    answer = await node.http.request("GET", f"http://{pod.status.podIP}:8080/")
+    assert answer.body == b"web\n"
+    await node.delete("web")
+    assert not list((node.agent.config.root_dir / "pods" / pod.metadata.uid).glob("volumes/*/*"))
+
+
+async def test_volumes_and_variables(node: Node) -> None:
+    await node.cluster.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "one"}}
+    )
+    secret = {"pw": base64.b64encode(b"hidden").decode()}
+    await node.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": secret})
+    mounts = {"cm": "/cm", "s": "/s", "mem": "/mem"}
+    await node.run(
+        "vols",
+        container={
+            "env": [
+                {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "a"}}},
+                {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            ],
+            "volumeMounts": [
+                *({"name": name, "mountPath": path} for name, path in mounts.items()),
+                {"name": "cm", "mountPath": "/sub", "subPath": "a"},
+            ],
+        },
+        volumes=[
+            {"name": "cm", "configMap": {"name": "cm"}},
+            {"name": "s", "secret": {"secretName": "s"}},
+            {"name": "mem", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        ],
+    )
+    pod = await node.ready("vols")
+    assert await node.sh("vols", "echo $A $IP; cat /cm/a /s/pw /sub") == f"one {pod.status.podIP}\nonehiddenone"
+    assert "tmpfs" in await node.sh("vols", "mount | grep ' /mem '")
+    token = await node.sh("vols", "cat /var/run/secrets/kubernetes.io/serviceaccount/token")
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert claims["kubernetes.io"]["pod"]["uid"] == pod.metadata.uid
+
+    await node.cluster.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "two"}}
+    )
+    script = "for i in $(seq 50); do grep -q two /cm/a && break; sleep 0.1; done; cat /cm/a /sub"
+    assert await node.sh("vols", script) == "twoone"
+
+
+async def test_init_containers_share_files(node: Node) -> None:
+    share = {"name": "d", "mountPath": "/d"}
+    init = {
+        "name": "i",
+        "image": images.DEMO_IMAGE,
+        "command": ["sh", "-c", "echo made > /d/x"],
+        "volumeMounts": [share],
+    }
+    await node.run(
+        "shared", initContainers=[init], container={"volumeMounts": [share]}, volumes=[{"name": "d", "emptyDir": {}}]
+    )
+    pod = await node.ready("shared")
+    assert pod.status.initContainerStatuses[0].ready
+    assert await node.sh("shared", "cat /d/x") == "made\n"
+
+
+async def test_a_failure_says_why(node: Node) -> None:
+    await node.run("bad", "sh", "-c", "echo reason > /dev/termination-log; exit 7", restartPolicy="Never")
+    pod = await node.until("bad", lambda pod: pod.status.phase == "Failed")
+    ended = pod.status.containerStatuses[0].state.terminated
+    assert ended is not None
+    assert (ended.exitCode, ended.reason, ended.message) == (7, "Error", "reason\n")
+
+
+async def test_liveness_restarts(node: Node) -> None:
+    probe = {"exec": {"command": ["test", "!", "-e", "/tmp/sick"]}, "periodSeconds": 1, "failureThreshold": 1}
+    await node.run("sick", "sh", "-c", "sleep 1000 & wait", container={"livenessProbe": probe})
+    await node.ready("sick")
+    await node.sh("sick", "touch /tmp/sick")
+    pod = await node.until("sick", lambda pod: pod.status.containerStatuses[0].restartCount == 1)
+    assert pod.status.containerStatuses[0].lastState.terminated is not None
+    await node.delete("sick")
+
+
+async def test_hooks_run_before_the_end(node: Node, tmp_path: pathlib.Path) -> None:
+    mount = {"name": "h", "mountPath": "/h"}
+    hooks = {
+        "postStart": {"exec": {"command": ["sh", "-c", "echo started >> /h/log"]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "echo stopping >> /h/log"]}},
+    }
+    volume = {"name": "h", "hostPath": {"path": str(tmp_path / "h"), "type": "DirectoryOrCreate"}}
+    await node.run("hooked", container={"volumeMounts": [mount], "lifecycle": hooks}, volumes=[volume])
+    await node.ready("hooked")
+    await node.delete("hooked")
+    assert (tmp_path / "h" / "log").read_text() == "started\nstopping\n"
+
+
+async def test_logs_and_sessions(node: Node) -> None:
+    await node.run("talk", "sh", "-c", "echo hello; httpd -f -p 8080 -h /etc")
+    await node.ready("talk")
+    assert await node.log("talk") == "hello\n"
+
+    query = "command=sh&command=-c&command=cat%3Bexit%203&input=1&output=1&error=1"
+    url = node.url(f"/exec/default/talk/c?{query}")
+    opened = await websocket.connect(node.http, url, node.headers, ["v5.channel.k8s.io"], clock=node.cluster.clock)
+    await opened.send(b"\x00typed")
+    await opened.send(b"\xff\x00")
+    messages = []
+    while (message := await opened.receive()) is not None:
+        messages.append(message.data)
+    assert messages[0] == b"\x01typed"
+    assert json.loads(messages[-1][1:])["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
+
+    headers = [*node.headers, ("X-Stream-Protocol-Version", "portforward.k8s.io")]
+    upgraded = await node.http.upgrade("POST", node.url("/portForward/default/talk"), headers, "SPDY/3.1")
+    session = spdy.Session(upgraded.stream, clock=node.cluster.clock)
+    reading = asyncio.ensure_future(session.run())
+    session.open({"streamtype": "error", "port": "8080", "requestid": "0"}).write_eof()
+    data = session.open({"streamtype": "data", "port": "8080", "requestid": "0"})
+    await data.write(b"GET /passwd HTTP/1.0\r\n\r\n")
+    assert (await data.read()).startswith(b"HTTP/1.1 200 OK")
+    await session.close()
+    await reading
+
+
+async def test_the_server_asks_who_is_there(node: Node) -> None:
+    assert (await node.http.request("GET", node.url("/pods"))).status == 401
+    forged = [("Authorization", "Bearer nonsense")]
+    assert (await node.http.request("GET", node.url("/pods"), forged)).status == 401
+    accounts = node.cluster.client.resource(core.ServiceAccount)
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    weak = (await accounts.create_subresource("default", "token", request, "default"))["status"]["token"]
+    answer = await node.http.request("GET", node.url("/pods"), [("Authorization", f"Bearer {weak}")])
+    assert answer.status == 403
+    assert b"resource=nodes, subresource(s)=[pods proxy]" in answer.body
+    allowed = await node.http.request("GET", node.url("/pods"), node.headers)
+    assert json.loads(allowed.body)["kind"] == "PodList"
+
+
+async def test_a_new_kubelet_leaves_containers_alone(node: Node) -> None:
+    await node.run("steady")
+    before = await node.ready("steady")
+    config = dataclasses.replace(node.agent.config, port=free_port())
+    again = kubelet.Kubelet(node.agent.client, clocks.RealClock(), config, node.agent.cri)
+    running = asyncio.ensure_future(again.run())
+    await again.ready.wait()
+    pod = await node.ready("steady")
+    assert pod.status.containerStatuses == before.status.containerStatuses
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
