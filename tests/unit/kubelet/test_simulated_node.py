@@ -13,9 +13,8 @@ from pybernetes.api.types import core
 from pybernetes.apimachinery import errors
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import kubelet
-from pybernetes.kubelet.cri import runtime
+from pybernetes.kubelet.cri import runtime, simulated
 from pybernetes.testing import cluster as clusters
-from pybernetes.testing import fake_cri
 
 NODE = "n1"
 
@@ -23,7 +22,7 @@ NODE = "n1"
 class Node:
     """A cluster of an API server and one simulated node."""
 
-    def __init__(self, cluster: clusters.Cluster, agent: kubelet.Kubelet, fake: fake_cri.FakeRuntime) -> None:
+    def __init__(self, cluster: clusters.Cluster, agent: kubelet.Kubelet, fake: simulated.FakeRuntime) -> None:
         self.cluster = cluster
         self.agent = agent
         self.runtime = fake
@@ -70,7 +69,7 @@ async def node() -> AsyncIterator[Node]:
         with contextlib.suppress(errors.AlreadyExists):
             account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
             await cluster.client.resource(core.ServiceAccount).create(account, "default")
-        fake = fake_cri.FakeRuntime(clocks.RealClock())
+        fake = simulated.FakeRuntime(clocks.RealClock())
         config = configs.KubeletConfig(node_name=NODE, node_ip="192.0.2.1", simulated=True)
         agent = kubelet.Kubelet(cluster.as_user(f"system:node:{NODE}", "system:nodes"), cluster.clock, config, fake)
         running = asyncio.ensure_future(agent.run())
@@ -111,7 +110,7 @@ async def test_runs_a_pod_and_ends_it(node: Node) -> None:
 
 
 async def test_a_job_like_pod_succeeds(node: Node) -> None:
-    await node.create(restartPolicy="Never", annotations={fake_cri.RUN_FOR: "0.01"})
+    await node.create(restartPolicy="Never", annotations={simulated.RUN_FOR: "0.01"})
     pod = await node.until(lambda pod: pod.status.phase == "Succeeded")
     ended = pod.status.containerStatuses[0].state.terminated
     assert ended is not None
@@ -119,7 +118,7 @@ async def test_a_job_like_pod_succeeds(node: Node) -> None:
 
 
 async def test_a_failing_pod_fails(node: Node) -> None:
-    await node.create(restartPolicy="Never", annotations={fake_cri.RUN_FOR: "0.01", fake_cri.EXIT_CODE: "3"})
+    await node.create(restartPolicy="Never", annotations={simulated.RUN_FOR: "0.01", simulated.EXIT_CODE: "3"})
     pod = await node.until(lambda pod: pod.status.phase == "Failed")
     ended = pod.status.containerStatuses[0].state.terminated
     assert ended is not None
@@ -127,7 +126,7 @@ async def test_a_failing_pod_fails(node: Node) -> None:
 
 
 async def test_a_crash_loop_backs_off(node: Node) -> None:
-    await node.create(annotations={fake_cri.RUN_FOR: "0.01", fake_cri.EXIT_CODE: "1"})
+    await node.create(annotations={simulated.RUN_FOR: "0.01", simulated.EXIT_CODE: "1"})
 
     def backs_off(pod: core.Pod) -> bool:
         waiting = pod.status.containerStatuses[0].state.waiting if pod.status.containerStatuses else None
@@ -141,10 +140,10 @@ async def test_a_crash_loop_backs_off(node: Node) -> None:
 async def test_init_containers_come_first(node: Node) -> None:
     started: list[str] = []
 
-    def plan(config: dict[str, Any], _: dict[str, Any]) -> fake_cri.Plan:
+    def plan(config: dict[str, Any], _: dict[str, Any]) -> simulated.Plan:
         name = config["metadata"]["name"]
         started.append(name)
-        return fake_cri.Plan(run_for=0.01 if name.startswith("i") else None)
+        return simulated.Plan(run_for=0.01 if name.startswith("i") else None)
 
     node.runtime._plan = plan
     containers = [{"name": name, "image": "img"} for name in ("i1", "i2")]
@@ -166,7 +165,7 @@ async def test_an_image_that_cannot_be_had(node: Node) -> None:
 
 
 async def test_a_stubborn_pod_gets_its_grace_period(node: Node) -> None:
-    node.runtime._plan = lambda _, __: fake_cri.Plan(ignores_term=True)
+    node.runtime._plan = lambda _, __: simulated.Plan(ignores_term=True)
     await node.create()
     await node.until(is_ready)
     await node.pods.delete("web", "default", grace_period=300)
