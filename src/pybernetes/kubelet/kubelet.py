@@ -46,6 +46,7 @@ from pybernetes.kubelet import (
     runtime_manager,
     server,
     serving_auth,
+    simulation,
     stats,
     status,
     streaming,
@@ -96,7 +97,8 @@ class Kubelet:
         """Be the node until cancelled."""
         async with tasks.TaskGroup(f"kubelet {self.config.node_name}") as group:
             self.group = group
-            http = http_client.HttpClient(_unverified_tls, clock=self.clock)
+            kind = simulation.SimulatedHttp if self.config.simulated else http_client.HttpClient
+            http = kind(_unverified_tls, clock=self.clock)
             try:
                 self._wire(group, http)
                 await self._serve(http)
@@ -121,7 +123,7 @@ class Kubelet:
             cri, clock, self._pod_changed, period=period, period_with_events=config.relist_period_with_events
         )
         self.node.pleg_healthy = lambda: self.pleg.healthy
-        asker = probes.Probes(cri, http, clock)
+        asker = (simulation.SimulatedProbes if config.simulated else probes.Probes)(cri, http, clock)
         self.prober = prober.Prober(asker, clock, self.events, group, self._pod_changed)
         self.statuses = status.StatusManager(client, clock, group, self.pods.get, self._could_run)
         if not config.simulated:
