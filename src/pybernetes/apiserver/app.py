@@ -48,6 +48,8 @@ class ServerConfig:
     audit_log: Any = None
     kubelet_tls: Callable[[], ssl.SSLContext] | ssl.SSLContext | None = None
     """With which certificate the server shows itself to kubelets, and whom it trusts to be one."""
+    simulated_nodes: bool = False
+    """Every node is simulated: their addresses and those of their Pods must never be sent anything."""
     advertise_address: str = "127.0.0.1"
     port: int = 6443
     service_range: str = "10.96.0.0/16"
@@ -74,7 +76,7 @@ class ApiServer:
         self.accounts = self._accounts()
         tokens = (*config.tokens, *((self.accounts,) if self.accounts is not None else ()))
         self.authenticator = authenticator.Authenticator(config.certificate, tokens, anonymous=config.anonymous)
-        self.kubelets = kubelets.Kubelets(self.stores, clock, config.kubelet_tls)
+        self.kubelets = kubelets.Kubelets(self.stores, clock, config.kubelet_tls, simulated=config.simulated_nodes)
         self.audit = audit.AuditLog(config.audit_log, clock)
         self._handler = pipeline.compose(self._filters(), dispatch.dispatch)
         self._group = tasks.TaskGroup("apiserver")

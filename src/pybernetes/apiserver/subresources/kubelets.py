@@ -16,19 +16,25 @@ Object = dict[str, Any]
 
 PREFERRED = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 DEFAULT_PORT = 10250
+NOWHERE = "/nonexistent/simulated-nodes"
 
 
 class Kubelets:
-    """Finds kubelets and keeps connections to them (and to what is proxied behind them)."""
+    """Finds kubelets and keeps connections to them (and to what is proxied behind them).
+
+    Where all nodes are `simulated` the addresses of nodes and Pods are nobody's: no connection is tried.
+    """
 
     def __init__(
         self,
         objects: stores.Stores,
         clock: clocks.Clock,
         tls: Callable[[], ssl.SSLContext] | ssl.SSLContext | None = None,
+        *,
+        simulated: bool = False,
     ) -> None:
         self._objects = objects
-        self.client = http_client.HttpClient(tls, clock=clock)
+        self.client = http_client.HttpClient(tls, clock=clock, unix_path=NOWHERE if simulated else None)
 
     async def url(self, node_name: str) -> str:
         """`https://ADDRESS:PORT` of a node's kubelet. Raises NotFound, or a StatusError for a node without address."""
