@@ -10,11 +10,11 @@ from typing import Any
 
 from pybernetes.api import kinds, schemas
 from pybernetes.api.codec import body as bodies
-from pybernetes.api.codec import failure, json, structure, yaml
+from pybernetes.api.codec import failure, json, strict, structure, yaml
 from pybernetes.apimachinery import errors, fieldpath, gvk
 from pybernetes.apimachinery.patch import json_patch, merge, strategic, values
 from pybernetes.apiserver import context as contexts
-from pybernetes.apiserver.registry import managers, operation
+from pybernetes.apiserver.registry import managers, metadata, operation
 from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.verbs import decode, get, negotiate, options, present
 
@@ -82,8 +82,13 @@ def body_patch(context: contexts.RequestContext, media: str, kind: kinds.Kind) -
     try:
         content = json.decode(given)
     except failure.DecodeError as error:
-        raise errors.BadRequest(f"error decoding patch: {error.message}") from error
+        text = "invalid JSON patch" if media == MERGE else f"error decoding patch: {error.message}"
+        raise errors.BadRequest(text) from error
+    _warn_of_duplicates(context, content)
     if media == JSON_PATCH:
+        if not isinstance(content, list):
+            text = "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+            raise errors.BadRequest(text)
         return lambda current: _answered(json_patch.apply, current, content)
     if media == MERGE:
         return lambda current: _answered(merge.apply, current, content)
@@ -91,6 +96,18 @@ def body_patch(context: contexts.RequestContext, media: str, kind: kinds.Kind) -
         raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {values.kind(content)}")
     schema = strategic_schema(kind)
     return lambda current: _answered(strategic.apply, current, content, schema)
+
+
+def _warn_of_duplicates(context: contexts.RequestContext, content: Any) -> None:
+    """Say, or refuse, what the patch names twice."""
+    mode, given, kind = decode.validation(context), context.request.body, context.kind
+    if mode == bodies.IGNORE or kind.custom or not isinstance(content, dict) or not json.has_duplicates(given, content):
+        return
+    found = [text for text in strict.errors(given, kind.api_version, kind.kind) if text.startswith("duplicate")]
+    if found and mode == bodies.STRICT:
+        raise errors.BadRequest(f"strict decoding error: {', '.join(found)}")
+    for text in found:
+        context.warn(text)
 
 
 @functools.cache
@@ -122,6 +139,8 @@ def conform(context: contexts.RequestContext, new: Object, media: str, kind: kin
     """Hold a patched object to the type of its kind, as the decoding of a body would."""
     wrong = ""
     unknown: list[str] = []
+    new.setdefault("apiVersion", kind.api_version)
+    new.setdefault("kind", kind.kind)
     if (new.get("apiVersion"), new.get("kind")) != (kind.api_version, kind.kind):
         wrong = f"no kind {new.get('kind')} in version {new.get('apiVersion')}"
     else:
@@ -140,14 +159,25 @@ def conform(context: contexts.RequestContext, new: Object, media: str, kind: kin
             for text in unknown:
                 context.warn(text)
     if wrong:
-        shown = values.text(json.decode(context.request.body)) if media == STRATEGIC else json.encode(new).decode()
+        shown = values.text(json.decode(context.request.body)) if media == STRATEGIC else _shown(new)
         path = fieldpath.Path("patch")
         raise errors.Invalid(gvk.GroupKind("", ""), "", [fieldpath.invalid(path, shown, wrong)])
+
+
+def _shown(new: Object) -> str:
+    """A patched object as errors quote it: members sorted, metadata in its own order."""
+    facts = new.get("metadata")
+    ordered = {**new, "metadata": metadata.ordered(facts)} if isinstance(facts, dict) else new
+    return json.encode(dict(sorted(ordered.items()))).decode()
 
 
 def check_identity(context: contexts.RequestContext, new: Object) -> None:
     """A patch cannot make another object of it. Raises BadRequest."""
     given, name = new["metadata"].get("name") or "", context.info.name
+    if not given:
+        raise errors.BadRequest(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
     if given != name:
         raise errors.BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
 
@@ -164,7 +194,7 @@ def _applier(context: contexts.RequestContext, store: stores.Store, op: operatio
             raise errors.BadRequest("invalid object type: /, Kind=")
         raise errors.BadRequest(f"invalid object type: {actual}")
     facts = config.setdefault("metadata", {})
-    check_name_of(context, facts)
+    check_identity(context, config)
     if facts.get("managedFields"):
         raise errors.BadRequest("metadata.managedFields must be nil")
     for text in found.strict_errors:
@@ -179,13 +209,3 @@ def _applier(context: contexts.RequestContext, store: stores.Store, op: operatio
         return new
 
     return mutate
-
-
-def check_name_of(context: contexts.RequestContext, facts: Object) -> None:
-    """The applied configuration must be of the object that the URL names."""
-    name, namespace = context.info.name, context.info.namespace
-    given = facts.get("name") or ""
-    if given != name:
-        raise errors.BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
-    if context.kind.namespaced and not facts.get("namespace"):
-        facts["namespace"] = namespace

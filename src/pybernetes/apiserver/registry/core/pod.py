@@ -51,6 +51,10 @@ class PodStrategy(strategy.Strategy):
                 status["qosClass"] = old["status"]["qosClass"]
             return
         new["status"] = old.get("status", {})
+        if context.subresource == "ephemeralcontainers":
+            _keep_all_but(new, old, {**old["spec"], **_given(new["spec"], "ephemeralContainers")})
+        elif context.subresource == "resize":
+            _keep_all_but(new, old, _resized(new["spec"], old["spec"]))
 
     def check_graceful_delete(self, context: strategy.Context, old: Object, grace_period: int | None) -> int | None:
         """The grace asked for, or the Pod's own; none at all for what no kubelet runs (any longer)."""
@@ -59,6 +63,32 @@ class PodStrategy(strategy.Strategy):
         if not spec.get("nodeName") or (old.get("status") or {}).get("phase") in FINISHED:
             return 0
         return 1 if period < 0 else period
+
+
+def _given(spec: Object, field: str) -> Object:
+    return {field: spec[field]} if field in spec else {}
+
+
+def _keep_all_but(new: Object, old: Object, spec: Object) -> None:
+    """The stored Pod with another spec; who manages which field is the request's news."""
+    new["metadata"] = {**old["metadata"], **_given(new["metadata"], "managedFields")}
+    new["metadata"].setdefault("resourceVersion", old["metadata"].get("resourceVersion", ""))
+    new["spec"] = spec
+
+
+def _resized(new: Object, old: Object) -> Object:
+    """The old spec with the new resources; containers that do not match are left for validation to refuse."""
+    spec: Object = {**old, **_given(new, "resources")}
+    for kind in ("containers", "initContainers"):
+        ours, theirs = old.get(kind) or [], new.get(kind) or []
+        if [one["name"] for one in ours] != [one.get("name") for one in theirs]:
+            return new
+        if ours:
+            spec[kind] = [
+                {**mine, **_given(other, "resources"), **_given(other, "resizePolicy")}
+                for mine, other in zip(ours, theirs, strict=True)
+            ]
+    return spec
 
 
 def qos_class(spec: Object) -> str:
