@@ -1,6 +1,8 @@
 """How each component is built from the cluster's configuration: the one place for it, whoever runs them."""
 
 import dataclasses
+import ipaddress
+import ssl
 
 import msgspec
 
@@ -9,11 +11,15 @@ from pybernetes.apimachinery import errors
 from pybernetes.apiserver import app
 from pybernetes.apiserver.authn import x509
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import identities
+from pybernetes.cluster import identities, pki
 from pybernetes.controllers import context as controller_context
 from pybernetes.controllers import manager
 from pybernetes.crypto import certs, jwt
-from pybernetes.http import messages, protocol
+from pybernetes.http import messages, protocol, tls
+from pybernetes.kubelet import config as kubelet_configs
+from pybernetes.kubelet import kubelet as kubelets
+from pybernetes.kubelet.cri import simulated
+from pybernetes.scheduler import scheduler as schedulers
 from pybernetes.storage import backend as backends
 from pybernetes.storage import memory, sqlite
 
@@ -49,11 +55,19 @@ def api_server(
         service_account_keys=jwt.Keys(secrets.service_account_key),
         service_account_issuer=f"https://kubernetes.default.svc.{config.domain}",
         audit_log=paths.audit_log if paths is not None else None,
+        simulated_nodes=not config.nodes,
+        kubelet_tls=(lambda: kubelet_tls(paths)) if paths is not None else None,
         advertise_address=config.control_plane_address if config.nodes else "127.0.0.1",
         port=config.port,
         service_range=config.service_range,
     )
     return app.ApiServer(settings, store, clock)
+
+
+def kubelet_tls(paths: configs.Paths) -> ssl.SSLContext:
+    """How the API server shows itself to kubelets, and whom it takes for one."""
+    pair = pki.read_pair(paths.pki, "apiserver-kubelet-client")
+    return tls.client_context((paths.pki / "ca.crt").read_bytes(), pair.certificate, pair.key)
 
 
 def http_settings() -> protocol.Settings:
@@ -76,3 +90,38 @@ def controller_manager(
     """The controllers, each with the identity of its service account."""
     reader = who.client("system:kube-controller-manager")
     return manager.ControllerManager(reader, who.account, clock, settings, selection)
+
+
+def simulated_node(
+    config: configs.ClusterConfig, who: identities.Identities, clock: clocks.Clock, index: int
+) -> kubelets.Kubelet:
+    """Simulated node `index` (from 1): the kubelet, with its own identity, over a runtime that runs nothing.
+
+    Its addresses follow those of the real nodes; nobody answers there, and nobody asks.
+    """
+    name = config.simulated_node_name(index)
+    pods = simulated_range(config, index)
+    settings = kubelet_configs.KubeletConfig(
+        node_name=name,
+        node_ip=config.node_address(config.nodes + index),
+        pod_cidr=pods,
+        cluster_domain=config.domain,
+        simulated=True,
+    )
+    client = who.client(f"system:node:{name}", ("system:nodes",))
+    return kubelets.Kubelet(client, clock, settings, simulated.FakeRuntime(clock, pods))
+
+
+def simulated_range(config: configs.ClusterConfig, index: int) -> str:
+    """The pod range of a simulated node: a /24 like a real one's, less where they are so many that those run out."""
+    nodes = config.nodes + config.simulated_nodes
+    space = ipaddress.ip_network(config.pod_range)
+    prefix = max(configs.NODE_PREFIX, space.prefixlen + (nodes + 1).bit_length())
+    # the places before it are the machine's own addresses and the ranges of real nodes
+    first = (config.nodes + 1) << (prefix - configs.NODE_PREFIX)
+    return f"{space[(first + index - 1) << (32 - prefix)]}/{prefix}"
+
+
+def scheduler(who: identities.Identities, clock: clocks.Clock) -> schedulers.Scheduler:
+    """The scheduler with its default profile."""
+    return schedulers.Scheduler(who.client("system:kube-scheduler"), clock)

@@ -85,6 +85,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """The name of real node `index` (from 1)."""
         return f"{self.name}-node-{index}" if self.name != DEFAULT_NAME else f"node-{index}"
 
+    def simulated_node_name(self, index: int) -> str:
+        """The name of simulated node `index` (from 1)."""
+        return f"simulated-{index}"
+
     @property
     def link(self) -> str:
         """The cluster's link on this machine (a link's name has at most 15 characters)."""
