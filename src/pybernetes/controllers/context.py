@@ -34,6 +34,7 @@ class Settings:
     node_monitor_period: float = 5.0
     node_monitor_grace_period: float = 50.0
     node_startup_grace_period: float = 60.0
+    terminated_pod_gc_threshold: int = 12500
     namespace_deletion_grace_period: float = 5.0
     """Until every API server knows that a namespace is being deleted; 0 where there is only one."""
     root_ca: str = ""

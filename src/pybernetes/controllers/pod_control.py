@@ -17,6 +17,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 FAILURES = (errors.StatusError, transport.TransportError)
 """How a request may fail; anything else is a bug."""
 _CONTROLLER_INDEX = "controllerUID"
+_NODE_INDEX = "spec.nodeName"
 
 
 class PodControl(Protocol):
@@ -115,6 +116,16 @@ def controlled_by(pods: informer.Informer[core.Pod], uid: str) -> list[core.Pod]
 def orphans(pods: informer.Informer[core.Pod], namespace: str) -> list[core.Pod]:
     """Pods of a namespace that nobody controls."""
     return pods.by_index(_CONTROLLER_INDEX, f"orphans of {namespace}")
+
+
+def index_by_node(pods: informer.Informer[core.Pod]) -> None:
+    """Let `on_node` find Pods without looking at all of them."""
+    pods.add_index(_NODE_INDEX, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
+
+
+def on_node(pods: informer.Informer[core.Pod], node: str) -> list[core.Pod]:
+    """Pods that were assigned to that node."""
+    return pods.by_index(_NODE_INDEX, node)
 
 
 def is_active(pod: core.Pod) -> bool:

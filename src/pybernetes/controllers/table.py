@@ -12,9 +12,12 @@ from pybernetes.controllers import (
     endpoints,
     endpointslice_mirroring,
     namespace,
+    node_lifecycle,
+    pod_gc,
     replicaset,
     root_ca_publisher,
     service_account,
+    taint_eviction,
 )
 from pybernetes.controllers.context import ControllerContext, Runnable
 from pybernetes.controllers.deployment import controller as deployment
@@ -38,6 +41,9 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     ),
     "endpointslice-controller": ControllerDescriptor(endpointslice.EndpointSliceController, "endpointslice"),
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
+    "node-lifecycle-controller": ControllerDescriptor(node_lifecycle.NodeLifecycleController, "nodelifecycle"),
+    "taint-eviction-controller": ControllerDescriptor(taint_eviction.TaintEvictionController),
+    "pod-garbage-collector-controller": ControllerDescriptor(pod_gc.PodGCController, "podgc"),
     "serviceaccount-controller": ControllerDescriptor(service_account.ServiceAccountsController, "serviceaccount"),
     "root-ca-certificate-publisher-controller": ControllerDescriptor(
         root_ca_publisher.RootCACertPublisher, "root-ca-cert-publisher"
