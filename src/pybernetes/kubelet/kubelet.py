@@ -5,7 +5,7 @@
     probe results ───────────┘        └──► status manager ──► API
     node status, lease, housekeeping, HTTPS server beside them
 
-`Kubelet` only wires and dispatches; what a worker does with a pod is in `pod_sync`.
+`Kubelet` only wires; what happens on changes is in `dispatch`, what a worker does with a pod in `pod_sync`.
 
 Path: 14 kubelet decides the actions. Upstream: pkg/kubelet/kubelet.go (syncLoop, HandlePodCleanups).
 """
@@ -15,8 +15,6 @@ import logging
 import pathlib
 import ssl
 
-import msgspec
-
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import core
@@ -24,9 +22,10 @@ from pybernetes.client import events as client_events
 from pybernetes.client import informer as informers
 from pybernetes.client import rest
 from pybernetes.http import client as http_client
+from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import (
-    admission,
     container_starter,
+    dispatch,
     environment,
     garbage,
     image_manager,
@@ -36,7 +35,6 @@ from pybernetes.kubelet import (
     naming,
     node_status,
     pleg,
-    pod_conditions,
     pod_sources,
     pod_sync,
     pod_workers,
@@ -47,12 +45,12 @@ from pybernetes.kubelet import (
     server,
     serving_auth,
     simulation,
+    static_pods,
     stats,
     status,
     streaming,
     surroundings,
 )
-from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import convert, runtime
 from pybernetes.kubelet.volumes import manager, objects
 
@@ -76,7 +74,6 @@ class Kubelet:
         self.cri = cri
         self.ready = asyncio.Event()
         self.host = host or (machine.simulated() if config.simulated else machine.read(config.root_dir))
-        self._finished: set[str] = set()
         self._resolver = naming.Resolver()
         self.group: tasks.TaskGroup
         self.pods: pod_sources.ApiSource
@@ -85,13 +82,14 @@ class Kubelet:
         self.pleg: pleg.Pleg
         self.prober: prober.Prober
         self.statuses: status.StatusManager
+        self.mirrors: static_pods.Mirrors
         self.node: node_status.NodeStatus
         self.events: recording.Events
         self.cache: objects.ObjectCache | None = None
         self.volumes: manager.VolumeManager | None = None
         self.server: server.KubeletServer | None = None
         self._sync: pod_sync.PodSync
-        self._garbage = garbage.GarbageCollector(cri, clock, config)
+        self.dispatcher: dispatch.Dispatcher
 
     async def run(self) -> None:
         """Be the node until cancelled."""
@@ -113,22 +111,31 @@ class Kubelet:
 
     def _wire(self, group: tasks.TaskGroup, http: http_client.HttpClient) -> None:
         client, clock, config, cri = self.client, self.clock, self.config, self.cri
+        collector = garbage.GarbageCollector(cri, clock, config)
+        dispatcher = self.dispatcher = dispatch.Dispatcher(group, clock, config, collector)
         recorder = client_events.EventRecorder(client, "kubelet", clock, group, host=config.node_name)
         self.events = recording.Events(recorder, config.node_name)
         self.node = node_status.NodeStatus(client, clock, config, self.host, cri, self.events)
         self._factory = informers.InformerFactory(client, clock, group)
-        self.pods = pod_sources.ApiSource(self._factory, config.node_name, self._pod_set, self._pod_removed)
+        self.pods = pod_sources.ApiSource(
+            self._factory,
+            config.node_name,
+            dispatcher.pod_set,
+            dispatcher.pod_removed,
+            dispatcher.mirror_changed,
+        )
+        self.mirrors = static_pods.Mirrors(client, config.node_name)
         period = config.relist_period if not config.simulated else config.relist_period_with_events
         self.pleg = pleg.Pleg(
-            cri, clock, self._pod_changed, period=period, period_with_events=config.relist_period_with_events
+            cri, clock, dispatcher.pod_changed, period=period, period_with_events=config.relist_period_with_events
         )
         self.node.pleg_healthy = lambda: self.pleg.healthy
         asker = (simulation.SimulatedProbes if config.simulated else probes.Probes)(cri, http, clock)
-        self.prober = prober.Prober(asker, clock, self.events, group, self._pod_changed)
-        self.statuses = status.StatusManager(client, clock, group, self.pods.get, self._could_run)
+        self.prober = prober.Prober(asker, clock, self.events, group, dispatcher.pod_changed)
+        self.statuses = status.StatusManager(client, clock, group, dispatcher.api_pod, dispatcher.could_run)
         if not config.simulated:
             self.services = self._factory.informer(core.Service)
-            self.cache = objects.ObjectCache(self._factory, clock, self._object_changed)
+            self.cache = objects.ObjectCache(self._factory, clock, dispatcher.object_changed)
             self.volumes = manager.VolumeManager(
                 client, clock, config, self.cache, self.events, group, self._environment_sources
             )
@@ -149,7 +156,15 @@ class Kubelet:
         )
         self._sync.manager = self._runtime_manager(http)
         self.workers = pod_workers.PodWorkers(self._sync, clock, group, config.sync_frequency)
-        self.workers.on_finished = self._worker_finished
+        self.workers.on_finished = dispatcher.worker_finished
+        self._fill_in(dispatcher)
+
+    def _fill_in(self, dispatcher: dispatch.Dispatcher) -> None:
+        """Give the dispatcher its parts, which call back to it."""
+        dispatcher.pods, dispatcher.services, dispatcher.mirrors = self.pods, self.services, self.mirrors
+        dispatcher.workers, dispatcher.sync, dispatcher.pleg = self.workers, self._sync, self.pleg
+        dispatcher.statuses, dispatcher.volumes = self.statuses, self.volumes
+        dispatcher.node, dispatcher.events = self.node, self.events
 
     def _runtime_manager(self, http: http_client.HttpClient) -> runtime_manager.RuntimeManager:
         hooks = lifecycle_hooks.Hooks(self.cri, http, self.clock)
@@ -162,7 +177,7 @@ class Kubelet:
         starter = container_starter.ContainerStarter(self.cri, images, hooks, source, self.events)
         outside = runtime_manager.PodOutside(
             sandbox_options=self._sandbox_options,
-            termination_requested=self._termination_requested,
+            termination_requested=self.dispatcher.termination_requested,
             sandbox_ready=self._sync.sandbox_ready,
             runtime_handler=lambda pod: self._sync.handlers.get(pod.metadata.uid, ""),
         )
@@ -173,12 +188,12 @@ class Kubelet:
         if self.config.simulated or not self.config.port:
             return
         view = server.NodeView(
-            pods=self.pods.all,
-            find_pod=self.pods.by_name,
+            pods=self.dispatcher.all_pods,
+            find_pod=self.dispatcher.find_pod,
             api_status=self.statuses.get,
             runtime_status=self.pleg.statuses.get,
             cri=self.cri,
-            stats=stats.StatsProvider(self.cri, self.clock, self.config, self.host, self.pods.all),
+            stats=stats.StatsProvider(self.cri, self.clock, self.config, self.host, self.dispatcher.all_pods),
         )
         guard = serving_auth.Guard(self.client, self.clock, self.config.node_name, anonymous=self.config.anonymous_auth)
         streams = streaming.Streaming(http, self.clock)
@@ -207,98 +222,18 @@ class Kubelet:
         await self._factory.start()
         await self._factory.wait_for_sync()
         for pod in self.pods.all():
-            self._pod_set(pod)
-        group.start(self._housekeeping(), "housekeeping")
+            self.dispatcher.pod_set(pod)
+        if config.static_pod_path and not config.simulated:
+            folder = pathlib.Path(config.static_pod_path)
+            dispatcher = self.dispatcher
+            files = static_pods.FileSource(
+                folder, config.node_name, self.clock, dispatcher.static_set, dispatcher.static_removed
+            )
+            files.look()
+            group.start(files.run(), "static pods")
+        self.dispatcher.settled = True
+        group.start(self.dispatcher.housekeeping(), "housekeeping")
         self.ready.set()
-
-    # -- what happens ------------------------------------------------------------------------------------------------
-
-    def _pod_set(self, pod: core.Pod) -> None:
-        """A pod of this node appeared or changed."""
-        if self.services is not None and not self.services.has_synced:
-            return  # variables of services could not be made yet; `_start` hands over all pods afterwards
-        uid = pod.metadata.uid
-        if self.workers.get(uid) is None and not self._admit(pod):
-            return
-        self.workers.update(pod)
-        if uid in self._finished:
-            self.statuses.flush(uid)
-        if self.volumes is not None and self.volumes.shows_metadata_of(pod):
-            self.group.start(self.volumes.refresh(uid, pod), f"refresh volumes of {pod.metadata.name}")
-
-    def _admit(self, pod: core.Pod) -> bool:
-        if pod.metadata.deletionTimestamp is not None or pod_conditions.is_terminal(pod.status.phase):
-            return True
-        if pod.status.containerStatuses and any(one.containerID for one in pod.status.containerStatuses):
-            return True  # it was admitted before this kubelet started
-        others = [
-            one
-            for one in self.pods.all()
-            if one.metadata.uid != pod.metadata.uid and self.workers.could_have_running_containers(one.metadata.uid)
-        ]
-        rejection = admission.admit(pod, others, self.node.allocatable, self._node_labels())
-        if rejection is None:
-            return True
-        self.events.pod(pod, recording.WARNING, rejection.reason, rejection.message)
-        rejected = msgspec.structs.replace(
-            pod.status, phase="Failed", reason=rejection.reason, message=rejection.message
-        )
-        self.statuses.set(pod, rejected)
-        return False
-
-    def _node_labels(self) -> dict[str, str]:
-        return {"kubernetes.io/os": self.host.operating_system, **self.node.labels}
-
-    def _pod_removed(self, pod: core.Pod) -> None:
-        """A pod of this node is gone from the API."""
-        uid = pod.metadata.uid
-        worker = self.workers.get(uid)
-        if worker is None:
-            self.statuses.forget(uid)
-            return
-        self.workers.removed(pod)
-        if uid in self._finished:
-            self._forget(pod)
-
-    def _worker_finished(self, pod: core.Pod) -> None:
-        """Nothing of the pod runs any more."""
-        uid = pod.metadata.uid
-        self._finished.add(uid)
-        if self.pods.get(uid) is None:
-            self._forget(pod)
-
-    def _forget(self, pod: core.Pod) -> None:
-        uid = pod.metadata.uid
-        self._finished.discard(uid)
-        self.workers.forget(uid)
-        self.statuses.forget(uid)
-        self._sync.forget(uid)
-        self.pleg.forget(uid)
-        self.group.start(self._remove(pod), f"remove {pod.metadata.name}")
-
-    async def _remove(self, pod: core.Pod) -> None:
-        try:
-            await self._garbage.remove_pod(pod.metadata.uid, pod.metadata.namespace, pod.metadata.name)
-        except (runtime.CriError, OSError) as failure:
-            logger.warning("removing what is left of %s: %s (housekeeping will retry)", pod.metadata.name, failure)
-
-    def _pod_changed(self, uid: str) -> None:
-        """The runtime or a probe has news about a pod."""
-        self.workers.wake(uid)
-
-    def _object_changed(self, uid: str) -> None:
-        """A ConfigMap or Secret that a pod uses changed."""
-        if self.volumes is not None and self.volumes.is_mounted(uid):
-            self.group.start(self.volumes.refresh(uid), f"refresh volumes of {uid}")
-        self.workers.wake(uid)  # a container may be waiting for it
-
-    # -- answers for the parts ---------------------------------------------------------------------------------------
-
-    def _could_run(self, uid: str) -> bool:
-        return self.workers.could_have_running_containers(uid)
-
-    def _termination_requested(self, uid: str) -> bool:
-        return self.workers.termination_requested(uid)
 
     def _sandbox_options(self, pod: core.Pod) -> convert.SandboxOptions:
         config = self.config
@@ -321,32 +256,6 @@ class Kubelet:
             allocatable=self.node.allocatable,
             node_name=self.config.node_name,
         )
-
-    # -- housekeeping ------------------------------------------------------------------------------------------------
-
-    async def _housekeeping(self) -> None:
-        while True:
-            try:
-                await self._clean_up()
-            except (runtime.CriError, OSError) as failure:
-                logger.warning("housekeeping: %s", failure)
-            await self.clock.sleep(self.config.housekeeping_interval)
-
-    def _is_live(self, uid: str) -> bool:
-        """Whether that pod is this node's, or on its way out; asked at the very moment something would be deleted."""
-        return self.workers.get(uid) is not None or self.pods.get(uid) is not None
-
-    async def _clean_up(self) -> None:
-        """End pods that nobody asked for, then collect what is left over."""
-        for uid, lost in (await self.pleg.relist()).items():
-            if not self._is_live(uid):
-                logger.info("pod %s/%s is not known to the API: ending it", lost.namespace, lost.name)
-                await self._garbage.remove_pod(uid, lost.namespace, lost.name)
-        await self._garbage.collect(self._is_live, self._finished)
-        if not self.config.simulated:
-            freed = await self._garbage.collect_images()
-            if freed:
-                logger.info("image garbage collection freed %d bytes", freed)
 
 
 def _unverified_tls() -> ssl.SSLContext:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 from pybernetes.api.types import core
 from pybernetes.client import informer as informers
+from pybernetes.kubelet import static_pods
 
 
 class ApiSource:
-    """Hands over pods as they appear, change and go."""
+    """Hands over pods as they appear, change and go; mirrors of static pods apart (True: there, False: gone)."""
 
     def __init__(
         self,
@@ -20,7 +21,9 @@ class ApiSource:
         node_name: str,
         on_set: Callable[[core.Pod], None],
         on_remove: Callable[[core.Pod], None],
+        on_mirror: Callable[[core.Pod, bool], None] = lambda _, __: None,
     ) -> None:
+        self._on_mirror = on_mirror
         self.informer = factory.informer(core.Pod, field_selector=f"spec.nodeName={node_name}")
         self._on_set = on_set
         self._on_remove = on_remove
@@ -45,6 +48,9 @@ class ApiSource:
         return self.informer.get(namespace, name)
 
     def _set(self, pod: core.Pod) -> None:
+        if static_pods.is_mirror(pod):
+            self._on_mirror(pod, True)
+            return
         self._by_uid[pod.metadata.uid] = pod
         self._on_set(pod)
 
@@ -58,5 +64,8 @@ class ApiSource:
         self._remove(informers.last_known(gone))
 
     def _remove(self, pod: core.Pod) -> None:
+        if static_pods.is_mirror(pod):
+            self._on_mirror(pod, False)
+            return
         self._by_uid.pop(pod.metadata.uid, None)
         self._on_remove(pod)

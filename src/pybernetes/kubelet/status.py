@@ -18,7 +18,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import rest, transport
-from pybernetes.kubelet import pod_conditions, pod_status
+from pybernetes.kubelet import pod_conditions, pod_status, static_pods
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +149,8 @@ class StatusManager:
         pod = self._server_pod(uid, entry)
         if pod.metadata.deletionTimestamp is None or not pod_conditions.is_terminal(pod.status.phase):
             return
+        if static_pods.is_mirror(pod):
+            return  # mirrors go by other rules
         metadata = pod.metadata
         try:
             await self._pods.delete(metadata.name, metadata.namespace, grace_period=0, uid=metadata.uid)

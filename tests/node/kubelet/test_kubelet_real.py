@@ -122,6 +122,7 @@ async def node(real: cri_client.CriClient, tmp_path: pathlib.Path) -> AsyncItera
             },
         ):
             await cluster.apply(body)
+        (tmp_path / "manifests").mkdir()
         config = configs.KubeletConfig(
             node_name=NODE,
             root_dir=tmp_path / "kubelet",
@@ -298,3 +299,25 @@ async def test_a_new_kubelet_leaves_containers_alone(node: Node) -> None:
     assert pod.status.containerStatuses == before.status.containerStatuses
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_static_pod_outlives_its_mirror(node: Node) -> None:
+    folder = pathlib.Path(node.agent.config.static_pod_path)
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "fixed"},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "c", "image": images.DEMO_IMAGE}]},
+    }
+    (folder / ".part").write_text(json.dumps(manifest))
+    (folder / ".part").rename(folder / "fixed.json")
+    name = f"fixed-{NODE}"
+    mirror = await node.ready(name)
+    started = mirror.status.containerStatuses[0].containerID
+    await node.pods.delete(name, "default", grace_period=0)
+    again = await node.until(
+        name, lambda pod: pod.metadata.uid != mirror.metadata.uid and pod.status.phase == "Running"
+    )
+    assert again.status.containerStatuses[0].containerID == started
+    (folder / "fixed.json").unlink()
+    await node.cluster.wait("v1", "Pod", lambda pods: not pods, "default")

@@ -6,8 +6,6 @@ Upstream: cri-client/pkg/logs/logs.go, cri-client/pkg/logs/tail.go.
 """
 
 import asyncio
-import ctypes
-import ctypes.util
 import dataclasses
 import datetime
 import os
@@ -16,11 +14,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import BinaryIO
 
 from pybernetes.aio import clock as clocks
+from pybernetes.kubelet import file_watch
 
 _BLOCK = 64 * 1024
-_IN_MODIFY, _IN_MOVE_SELF, _IN_DELETE_SELF, _IN_CREATE = 0x2, 0x800, 0x400, 0x100
-_CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
-_WITHOUT_INOTIFY = 0.25
+_LOOK_AGAIN = 1.0
+"""Seconds after which a follower looks whether the container still runs, if nothing was written."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ async def read(
 ) -> AsyncIterator[bytes]:
     """The text of a log, in pieces; with `follow` until the container has ended and all is read."""
     writer = _Writer(options)
-    watcher = _Watcher(path, clock) if options.follow else None
+    watcher = file_watch.Watcher(clock, path, path.parent) if options.follow else None
     try:
         file: BinaryIO = path.open("rb")
         try:
@@ -153,7 +151,7 @@ async def read(
                     continue
                 if not running:
                     break
-                await watcher.wait()
+                await watcher.wait(_LOOK_AGAIN)
         finally:
             file.close()
     finally:
@@ -169,51 +167,6 @@ def _reopened(file: BinaryIO, path: pathlib.Path) -> BinaryIO | None:
         return path.open("rb")
     except FileNotFoundError:
         return None
-
-
-class _Watcher:
-    """Wakes when the file or its directory changes; without inotify, at short intervals."""
-
-    def __init__(self, path: pathlib.Path, clock: clocks.Clock) -> None:
-        self._clock = clock
-        self._woken = asyncio.Event()
-        self._fd = _inotify(path)
-        if self._fd >= 0:
-            asyncio.get_running_loop().add_reader(self._fd, self._readable)
-
-    def _readable(self) -> None:
-        os.read(self._fd, 4096)
-        self._woken.set()
-
-    async def wait(self) -> None:
-        """Return when something may have changed, at the latest after a few seconds (the container may be gone)."""
-        if self._fd < 0:
-            await self._clock.sleep(_WITHOUT_INOTIFY)
-            return
-        timer = self._clock.call_later(1.0, self._woken.set)
-        await self._woken.wait()
-        timer.cancel()
-        self._woken.clear()
-
-    def close(self) -> None:
-        """Stop watching."""
-        if self._fd >= 0:
-            asyncio.get_running_loop().remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-
-
-def _inotify(path: pathlib.Path) -> int:
-    """An inotify descriptor on a file and its directory; -1 where there is none."""
-    library = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
-    if not hasattr(library, "inotify_init1"):
-        return -1
-    fd = int(library.inotify_init1(_CLOEXEC | _NONBLOCK))
-    if fd < 0:
-        return -1
-    library.inotify_add_watch(fd, os.fsencode(path), _IN_MODIFY | _IN_MOVE_SELF | _IN_DELETE_SELF)
-    library.inotify_add_watch(fd, os.fsencode(path.parent), _IN_CREATE)
-    return fd
 
 
 def tail_text(path: pathlib.Path, lines: int, limit: int) -> str:
