@@ -235,6 +235,17 @@ async def test_other_versions_of_an_object(api: Any) -> None:
     )
     core = await api.get("/api/v1/namespaces/ns/events/e")
     assert (core["apiVersion"], core["metadata"]["name"]) == ("v1", "e")
+    assert (core["involvedObject"]["name"], core["message"], core["reportingComponent"]) == (
+        "p",
+        "text",
+        "example.com/c",
+    )
+    listed = await api.get("/apis/events.k8s.io/v1/events?fieldSelector=regarding.name%3Dp")
+    assert [item["note"] for item in listed["items"]] == ["text"]
+    async with api.watching("/apis/events.k8s.io/v1/events?watch=1") as sink:
+        pass
+    assert sink.events[0]["object"]["apiVersion"] == "events.k8s.io/v1"
+    assert sink.events[0]["object"]["regarding"]["name"] == "p"
 
 
 async def test_bodies_come_as_yaml_and_answers_too(api: Any) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from tests.unit.apiserver import conftest
 
 ROOT = pathlib.Path(__file__).parents[3]

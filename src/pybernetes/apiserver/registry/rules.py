@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from pybernetes.api import defaults, kinds
+from pybernetes.api import conversion, defaults, kinds
 from pybernetes.apimachinery import fieldpath
 
 Object = dict[str, Any]
@@ -21,10 +21,6 @@ def _valid_update(kind: kinds.Kind, new: Object, old: Object) -> list[fieldpath.
     return []
 
 
-def _relabel(obj: Object, to: kinds.Kind) -> Object:
-    return {**obj, "kind": to.kind, "apiVersion": to.api_version}
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rules:
     """The four questions, as functions on plain objects."""
@@ -32,7 +28,7 @@ class Rules:
     default: Callable[[kinds.Kind, Object], None] = defaults.apply
     validate: Callable[[kinds.Kind, Object], list[fieldpath.FieldError]] = _valid
     validate_update: Callable[[kinds.Kind, Object, Object], list[fieldpath.FieldError]] = _valid_update
-    convert: Callable[[Object, kinds.Kind], Object] = _relabel
+    convert: Callable[[Object, kinds.Kind], Object] = conversion.convert
 
 
 BUILT_IN = Rules()

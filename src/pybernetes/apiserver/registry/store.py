@@ -8,23 +8,17 @@ Path: 8 strategy prepares and validates; validating admission has the last word.
 Upstream: k8s.io/apiserver/pkg/registry/generic/registry/store.go, pkg/registry/rest/{create,update}.go.
 """
 
-import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
-from pybernetes.api.codec import structure
 from pybernetes.apimachinery import errors, fieldpath, goformat, gvk, meta, names, timestamps
 from pybernetes.apiserver.admission import attributes as admission
-from pybernetes.apiserver.admission import chain as chains
-from pybernetes.apiserver.registry import deletion, metadata, operation, selectable, strategy
-from pybernetes.apiserver.registry import rules as rule_sets
+from pybernetes.apiserver.registry import deletion, metadata, operation, reading, strategy
 from pybernetes.storage import backend as backends
-from pybernetes.storage import cached, watchcache
+from pybernetes.storage import cached
 
 Object = dict[str, Any]
 Mutate = Callable[[Object | None], Awaitable[Object]]
@@ -36,87 +30,8 @@ MAX_OBJECT_BYTES = 1_572_864
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclasses.dataclass(slots=True)
-class Environment:
-    """What all stores of a server share."""
-
-    backend: backends.Backend
-    clock: clocks.Clock
-    objects: strategy.Objects
-    admission: chains.Chain
-    rules: rule_sets.Rules = rule_sets.BUILT_IN
-
-
-class Store:
-    """See the module. `kind` is the row in whose version objects are stored."""
-
-    def __init__(self, kind: kinds.Kind, rules: strategy.Strategy, environment: Environment) -> None:
-        self.kind = kind
-        self.strategy = rules
-        self.environment = environment
-        self.resource = kind.group_resource
-        self.prefix = f"/registry/{kind.storage_key}/"
-        self.cache = watchcache.WatchCache(
-            environment.backend,
-            self.prefix,
-            clock=environment.clock,
-            extract=selectable.extractor(kind),
-            identity=(kind.api_version, kind.kind),
-        )
-        self._starting: asyncio.Future[None] | None = None
-
-    # --- reading
-
-    async def ready(self) -> watchcache.WatchCache:
-        """The watch cache, started by the first who asks."""
-        if self.cache.state is watchcache.State.READY:
-            return self.cache
-        if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_future()
-            try:
-                await self.cache.start()
-            except backends.StorageError as failure:
-                self._starting.set_result(None)
-                self._starting = None
-                raise errors.InternalError(failure) from failure
-            self._starting.set_result(None)
-        elif not self._starting.done():
-            await self._starting
-        return self.cache
-
-    async def stop(self) -> None:
-        """End the cache's watches."""
-        await self.cache.stop()
-
-    def key(self, namespace: str, name: str) -> str:
-        """Where an object is stored."""
-        return f"{self.prefix}{namespace}/{name}" if self.kind.namespaced else f"{self.prefix}{name}"
-
-    async def get(self, namespace: str, name: str) -> cached.Cached:
-        """One object as of every acknowledged write. Raises NotFound."""
-        found = await self.find(namespace, name)
-        if found is None:
-            raise errors.NotFound(self.resource, name)
-        return found
-
-    async def find(self, namespace: str, name: str) -> cached.Cached | None:
-        """The same, or None."""
-        cache = self.cache
-        if cache.state is not watchcache.State.READY:
-            await self.ready()
-        if not cache.is_fresh():
-            await cache.wait_fresh()
-        return cache.get(self.key(namespace, name))
-
-    async def current(self, key: str) -> cached.Cached | None:
-        """What a write starts from: the newest state."""
-        cache = await self.ready()
-        if cache.is_fresh():
-            return cache.get(key)
-        record = await self.environment.backend.get(key)
-        return None if record is None else self.served(record)
-
-    # --- what all writes share
+class Store(reading.StoredObjects):
+    """See the module."""
 
     def context(self, op: operation.Operation) -> strategy.Context:
         """What hooks may know of this write."""
@@ -133,14 +48,6 @@ class Store:
     def working(self, op: operation.Operation) -> kinds.Kind:
         """In which version hooks, validation and admission see the object."""
         return op.kind if op.kind.custom else self.kind
-
-    async def convert(self, obj: Object, to: kinds.Kind) -> Object:
-        """The object in another version of its kind."""
-        if obj.get("apiVersion") == to.api_version:
-            return obj
-        if to.custom:
-            return await self.strategy.convert(obj, to)
-        return self.environment.rules.convert(obj, to)
 
     def attributes(
         self, op: operation.Operation, verb: str, new: Object | None, old: Object | None
@@ -165,28 +72,6 @@ class Store:
     def invalid(self, name: str, found: fieldpath.ErrorList) -> errors.Invalid:
         """The 422 for an object of this resource."""
         return errors.Invalid(gvk.GroupKind(self.kind.group, self.kind.kind), name, found)
-
-    def encode(self, obj: Object) -> bytes:
-        """An object in the storage version as it is stored."""
-        kind = self.kind
-        if not kind.custom and structure.knows(kind.api_version, kind.kind):
-            structure.complete(obj, kind.api_version, kind.kind)
-        facts = metadata.ordered(obj["metadata"])
-        facts.pop("resourceVersion", None)
-        data: Object = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": facts}
-        return _encode(data | {name: value for name, value in obj.items() if name not in data})
-
-    def served(self, record: backends.Record) -> cached.Cached:
-        """A record of the backend in the form in which it is served."""
-        return self._as_cached(record.key, record.value, record.mod_revision)
-
-    def _as_cached(self, key: str, value: bytes, revision: int) -> cached.Cached:
-        # What the cache has just been told of need not be put together again.
-        if self.cache.state is watchcache.State.READY and (known := self.cache.get(key)) is not None:
-            if known.revision == revision:
-                return known
-        data = cached.with_revision(value, revision) if revision else value
-        return cached.Cached(key, revision, data, selectable.extractor(self.kind))
 
     # --- create
 
@@ -252,7 +137,7 @@ class Store:
         if op.dry_run:
             if await self.current(key) is not None:
                 raise backends.KeyExists(key)
-            return self._as_cached(key, value, 0)
+            return self.as_cached(key, value, 0)
         self._check_size(value)
         record = await self.environment.backend.create(key, value)
         context.rollbacks.clear()
@@ -384,14 +269,14 @@ class Store:
                 await self.environment.backend.delete(key, expected=revision)
                 context.rollbacks.clear()
                 await self.strategy.after_delete(context, new)
-            return cached.Cached(key, revision, cached.with_revision(value, revision), selectable.extractor(self.kind))
+            return self._unstored(key, value, revision)
         served = cached.with_revision(value, revision)
         if served == current.data or msgspec.json.decode(served) == stored:
             # Nothing has changed: no revision, no event.
             context.rollbacks.clear()
             return current
         if op.dry_run:
-            return cached.Cached(key, revision, served, selectable.extractor(self.kind))
+            return self._unstored(key, value, revision)
         self._check_size(value)
         record = await self.environment.backend.update(key, value, expected=revision)
         context.rollbacks.clear()
@@ -418,12 +303,15 @@ class Store:
             change(obj)
             value = self.encode(obj)
             if op.dry_run:
-                data = cached.with_revision(value, current.revision)
-                return cached.Cached(key, current.revision, data, selectable.extractor(self.kind))
+                return self._unstored(key, value, current.revision)
             try:
                 return self.served(await self.environment.backend.update(key, value, expected=current.revision))
             except backends.CompareFailed as conflict:
                 current = None if conflict.current is None else self.served(conflict.current)
+
+    def _unstored(self, key: str, value: bytes, revision: int) -> cached.Cached:
+        """What an update would have stored, or what a deleted object was last."""
+        return cached.Cached(key, revision, cached.with_revision(value, revision), self._extract)
 
     def _precondition(self, key: str, name: str, text: str) -> errors.Conflict:
         about = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0"

@@ -10,7 +10,7 @@ from typing import Any
 from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.apiserver.admission import chain as chains
-from pybernetes.apiserver.registry import rules, store, strategy, table
+from pybernetes.apiserver.registry import reading, rules, store, strategy, table
 from pybernetes.storage import backend as backends
 
 Object = dict[str, Any]
@@ -32,7 +32,7 @@ class Stores:
         own: Mapping[tuple[str, str], strategy.Strategy] = MappingProxyType({}),
     ) -> None:
         self.served = served
-        self.environment = store.Environment(backend, clock, self, admission, built_in)
+        self.environment = reading.Environment(backend, clock, self, admission, built_in)
         self._own = own
         self._stores: dict[tuple[str, str], store.Store] = {}
         self._by_row: dict[int, store.Store] = {}

@@ -11,7 +11,7 @@ Upstream: k8s.io/apiserver/pkg/registry/rest, pkg/registry/*/strategy.go.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pybernetes.aio import clock as clocks
@@ -68,6 +68,8 @@ class Strategy:
     """What becomes of dependents when a deletion does not say: background, orphan, or unsupported."""
     returns_deleted = False
     """Whether DELETE answers with the object instead of a Status."""
+    selectable_fields: Sequence[str] = ()
+    """Paths that field selectors may name, besides metadata (custom resources; others are in `selectable.py`)."""
     name_check: names.NameCheck = staticmethod(names.is_dns1123_subdomain)
     """The format of names of this kind."""
 

@@ -55,7 +55,7 @@ async def one(
     kind = context.kind
     if kind.api_version == store.kind.api_version and form.transform == "":
         return answer(context, item.data, status)
-    obj = await store.convert(item.object(), kind)
+    obj = await store.shown(item.object(), kind)
     if form.transform == negotiate.TABLE:
         obj = table.of(context, [obj], obj.get("metadata", {}))
     elif form.transform:
@@ -123,4 +123,4 @@ def _item(kind: kinds.Kind, obj: Object) -> Object:
 
 
 async def _objects(store: stores.Store, kind: kinds.Kind, items: Sequence[cached.Cached]) -> list[Object]:
-    return [await store.convert(item.object(), kind) for item in items]
+    return [await store.shown(item.object(), kind) for item in items]

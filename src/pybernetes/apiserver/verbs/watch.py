@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.aio import clock as clocks
+from pybernetes.api import kinds
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import store as stores
@@ -45,12 +46,14 @@ _WATCHERS = metrics.DEFAULT.gauge(
 _random = random.Random()
 _encode = msgspec.json.Encoder().encode
 
+_BOOKMARK = cached.WatchType.BOOKMARK
+
 Frame = Callable[[cached.WatchEvent], bytes]
 
 
 async def watch(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """Answer with a stream. What the cache refuses comes as an ERROR event: authorization has passed."""
-    asked = options.list_request(context, context.kind)
+    asked = options.list_request(context, context.kind, store.strategy.selectable_fields)
     negotiate.output(context)
     if asked.resource_version:
         get.parse_revision(asked.resource_version)
@@ -69,8 +72,10 @@ async def watch(context: contexts.RequestContext, store: stores.Store) -> contex
         if isinstance(error, errors.BadRequest | errors.TooManyRequests):
             raise
         return _refused(error)
-    stream = _Stream(source, _frame(context, store), context.clock, timeout)
     kind = context.kind
+    if kind.custom and kind.api_version != store.kind.api_version:
+        return _converted(context, store, source, timeout)
+    stream = _Stream(source, _frame(context, store), context.clock, timeout)
     stream.count = _EVENTS.labels(kind.group, kind.version, kind.plural)
     stream.sizes = _SIZES.labels(kind.group, kind.version, kind.plural)
     stream.gauge = _WATCHERS.labels("WATCH", kind.group, kind.version, kind.plural)
@@ -102,30 +107,63 @@ def _frame(context: contexts.RequestContext, store: stores.Store) -> Frame | Non
     same = kind.api_version == store.kind.api_version
     if same and not form.transform:
         return None
-    if kind.custom and not same:
-        raise errors.BadRequest("a watch in another version than the stored one needs a conversion")
-    convert = store.environment.rules.convert
-    first = [True]
-
-    def transformed(event: cached.WatchEvent) -> Any:
-        obj = event.cached.object()
-        if not same:
-            obj = convert(obj, kind)
-        if event.type is cached.WatchType.BOOKMARK or not form.transform:
-            return obj
-        if form.transform == negotiate.TABLE:
-            made = table.of(context, [obj], obj["metadata"], headers=first[0])
-            first[0] = False
-            return made
-        return table.partial(obj, form.version)
+    show = _shape(context)
 
     def frame(event: cached.WatchEvent) -> bytes:
-        return _encode({"type": event.type.value, "object": transformed(event)}) + b"\n"
+        obj = event.cached.object()
+        if not same:
+            obj = _relabelled(obj, kind) if event.type is _BOOKMARK else store.shown_now(obj, kind)
+        return _encode({"type": event.type.value, "object": show(event, obj)}) + b"\n"
 
     if form.transform == negotiate.TABLE:
         return frame
     shape = f"{kind.api_version} {form.transform} {form.version}"
     return lambda event: event.encoded(shape, frame)
+
+
+def _shape(context: contexts.RequestContext) -> Callable[[cached.WatchEvent, Any], Any]:
+    """A function that gives an object the form the client wants; a Table has its columns in the first event only."""
+    form = negotiate.output(context)
+    headers = [True]
+
+    def show(event: cached.WatchEvent, obj: Any) -> Any:
+        if event.type is _BOOKMARK or not form.transform:
+            return obj
+        if form.transform == negotiate.TABLE:
+            made = table.of(context, [obj], obj["metadata"], headers=headers[0])
+            headers[0] = False
+            return made
+        return table.partial(obj, form.version)
+
+    return show
+
+
+def _relabelled(obj: dict[str, Any], kind: kinds.Kind) -> dict[str, Any]:
+    return {**obj, "kind": kind.kind, "apiVersion": kind.api_version}
+
+
+def _converted(
+    context: contexts.RequestContext, store: stores.Store, source: watcher.Watcher, timeout: float
+) -> messages.StreamResponse:
+    """A watch on a custom resource in a version that has to be asked of somebody for each object."""
+    kind, show = context.kind, _shape(context)
+
+    async def run(writer: messages.StreamWriter) -> None:
+        timer = context.clock.call_later(timeout, source.end)
+        writer.closed.add_done_callback(lambda _: source.end())
+        try:
+            async for events in source.batches():
+                for event in events:
+                    obj = event.cached.object()
+                    bookmark = event.type is _BOOKMARK
+                    obj = _relabelled(obj, kind) if bookmark else await store.convert(obj, kind)
+                    line = _encode({"type": event.type.value, "object": show(event, obj)})
+                    await writer.write(line + b"\n")
+        finally:
+            timer.cancel()
+            source.stop()
+
+    return messages.StreamResponse(200, [], run, raw_headers=HEADERS)
 
 
 class _Stream:

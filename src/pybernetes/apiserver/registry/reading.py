@@ -1,0 +1,148 @@
+"""The objects of one resource as they are stored and read: keys, the watch cache, versions, encoding.
+
+`store.Store` adds the writes. Path: 9 a new revision is stored, 10 watchers hear of it.
+Upstream: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Get, List), runtime.Codec.
+"""
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import msgspec
+
+from pybernetes.aio import clock as clocks
+from pybernetes.api import kinds
+from pybernetes.api.codec import structure
+from pybernetes.apimachinery import errors
+from pybernetes.apiserver.admission import chain as chains
+from pybernetes.apiserver.registry import metadata, selectable, strategy
+from pybernetes.apiserver.registry import rules as rule_sets
+from pybernetes.storage import backend as backends
+from pybernetes.storage import cached, watchcache
+
+Object = dict[str, Any]
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclasses.dataclass(slots=True)
+class Environment:
+    """What all stores of a server share."""
+
+    backend: backends.Backend
+    clock: clocks.Clock
+    objects: strategy.Objects
+    admission: chains.Chain
+    rules: rule_sets.Rules = rule_sets.BUILT_IN
+
+
+class StoredObjects:
+    """See the module. `kind` is the row in whose version objects are stored."""
+
+    def __init__(self, kind: kinds.Kind, rules: strategy.Strategy, environment: Environment) -> None:
+        self.kind = kind
+        self.strategy = rules
+        self.environment = environment
+        self.resource = kind.group_resource
+        self.prefix = f"/registry/{kind.storage_key}/"
+        self._extract = selectable.extractor(kind, rules.selectable_fields)
+        self.cache = watchcache.WatchCache(
+            environment.backend,
+            self.prefix,
+            clock=environment.clock,
+            extract=self._extract,
+            identity=(kind.api_version, kind.kind),
+        )
+        self._starting: asyncio.Future[None] | None = None
+
+    async def ready(self) -> watchcache.WatchCache:
+        """The watch cache, started by the first who asks."""
+        if self.cache.state is watchcache.State.READY:
+            return self.cache
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_future()
+            try:
+                await self.cache.start()
+            except backends.StorageError as failure:
+                self._starting.set_result(None)
+                self._starting = None
+                raise errors.InternalError(failure) from failure
+            self._starting.set_result(None)
+        elif not self._starting.done():
+            await self._starting
+        return self.cache
+
+    async def stop(self) -> None:
+        """End the cache's watches."""
+        await self.cache.stop()
+
+    def key(self, namespace: str, name: str) -> str:
+        """Where an object is stored."""
+        return f"{self.prefix}{namespace}/{name}" if self.kind.namespaced else f"{self.prefix}{name}"
+
+    async def get(self, namespace: str, name: str) -> cached.Cached:
+        """One object as of every acknowledged write. Raises NotFound."""
+        found = await self.find(namespace, name)
+        if found is None:
+            raise errors.NotFound(self.resource, name)
+        return found
+
+    async def find(self, namespace: str, name: str) -> cached.Cached | None:
+        """The same, or None."""
+        cache = self.cache
+        if cache.state is not watchcache.State.READY:
+            await self.ready()
+        if not cache.is_fresh():
+            await cache.wait_fresh()
+        return cache.get(self.key(namespace, name))
+
+    async def current(self, key: str) -> cached.Cached | None:
+        """What a write starts from: the newest state."""
+        cache = await self.ready()
+        if cache.is_fresh():
+            return cache.get(key)
+        record = await self.environment.backend.get(key)
+        return None if record is None else self.served(record)
+
+    async def convert(self, obj: Object, to: kinds.Kind) -> Object:
+        """The object in another version of its kind."""
+        if obj.get("apiVersion") == to.api_version:
+            return obj
+        if to.custom:
+            return await self.strategy.convert(obj, to)
+        return self.environment.rules.convert(obj, to)
+
+    async def shown(self, obj: Object, to: kinds.Kind) -> Object:
+        """A stored object as clients of that version see it."""
+        return await self.convert(obj, to) if to.custom else self.shown_now(obj, to)
+
+    def shown_now(self, obj: Object, to: kinds.Kind) -> Object:
+        """The same for built-in kinds, whose conversion asks nobody."""
+        if obj.get("apiVersion") == to.api_version:
+            return obj
+        new = self.environment.rules.convert(obj, to)
+        structure.complete(new, to.api_version, to.kind)
+        return new
+
+    def encode(self, obj: Object) -> bytes:
+        """An object in the storage version as it is stored."""
+        kind = self.kind
+        if not kind.custom and structure.knows(kind.api_version, kind.kind):
+            structure.complete(obj, kind.api_version, kind.kind)
+        facts = metadata.ordered(obj["metadata"])
+        facts.pop("resourceVersion", None)
+        data: Object = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": facts}
+        return _encode(data | {name: value for name, value in obj.items() if name not in data})
+
+    def served(self, record: backends.Record) -> cached.Cached:
+        """A record of the backend in the form in which it is served."""
+        return self.as_cached(record.key, record.value, record.mod_revision)
+
+    def as_cached(self, key: str, value: bytes, revision: int) -> cached.Cached:
+        """A stored value with its revision; 0 for one that is not stored (yet)."""
+        # What the cache has just been told of need not be put together again.
+        if self.cache.state is watchcache.State.READY and (known := self.cache.get(key)) is not None:
+            if known.revision == revision:
+                return known
+        data = cached.with_revision(value, revision) if revision else value
+        return cached.Cached(key, revision, data, self._extract)
