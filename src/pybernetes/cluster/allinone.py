@@ -32,11 +32,10 @@ async def run_control_plane(config: configs.ClusterConfig, paths: configs.Paths,
     clock = clocks.RealClock()
     secrets = components.Secrets(pki.read_pair(paths.pki, "ca"), (paths.pki / "sa.key").read_bytes())
     store = components.backend(config, paths, clock)
-    api = components.api_server(config, secrets, store, clock, paths)
+    api, who = components.api_server(config, secrets, store, clock, paths)
     serving = pki.read_pair(paths.pki, "apiserver")
     context = tls.server_context(serving.certificate, serving.key, secrets.authority.certificate)
     listening = http_server.Server(api.handle, clock=clock, tls=context, settings=components.http_settings())
-    who = identities.Identities(api.handle, secrets.authority, clock)
     async with contextlib.AsyncExitStack() as stack:
         await api.start()
         stack.push_async_callback(api.stop)
@@ -63,9 +62,12 @@ async def _start_others(
     settings = controller_context.Settings(root_ca=secrets.authority.certificate.decode())
     controllers = components.controller_manager(who, clock, settings)
     group.start(controllers.run(), "controllers")
+    scheduling = components.scheduler(who, clock)
+    group.start(scheduling.run(), "scheduler")
     if config.nodes:
         await _publish_dns(config, who)
-    await controllers.started.wait()
+    await group.until(controllers.started.wait(), "controllers started")
+    await group.until(scheduling.started.wait(), "scheduler started")
 
 
 async def _simulated_nodes(
@@ -75,7 +77,7 @@ async def _simulated_nodes(
     for node in started:
         group.start(node.run(), f"kubelet {node.config.node_name}")
     for node in started:
-        await node.ready.wait()
+        await group.until(node.ready.wait(), "node ready")
 
 
 def _sockets(config: configs.ClusterConfig) -> list[socket.socket]:
@@ -115,13 +117,32 @@ async def _publish_dns(config: configs.ClusterConfig, who: identities.Identities
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
         "ports": ports,
     }
-    for obj in (service, piece):
+    objects: list[dict[str, Any]] = [*_dns_rights(), service, piece]
+    for obj in objects:
         resource = client.dynamic(str(obj["apiVersion"]), str(obj["kind"]))
+        namespace = "" if "rbac" in str(obj["apiVersion"]) else "kube-system"
         try:
-            await resource.create(obj, "kube-system")
-        except errors.AlreadyExists:
-            if obj is piece:
-                await resource.patch("kube-dns", {"endpoints": piece["endpoints"]}, "kube-system")
+            await resource.patch(obj["metadata"]["name"], obj, namespace)
+        except errors.NotFound:
+            await resource.create(obj, namespace)
+
+
+def _dns_rights() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the DNS servers may read, as CoreDNS's own manifests have it."""
+    reads = [
+        {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    ]
+    api, metadata = "rbac.authorization.k8s.io", {"name": "system:coredns"}
+    role = {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": reads}
+    binding = {
+        "apiVersion": f"{api}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": "system:coredns"},
+        "subjects": [{"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"}],
+    }
+    return role, binding
 
 
 @contextlib.asynccontextmanager

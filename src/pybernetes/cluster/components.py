@@ -9,7 +9,7 @@ import msgspec
 from pybernetes.aio import clock as clocks
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver import app
-from pybernetes.apiserver.authn import x509
+from pybernetes.apiserver.authn import loopback, x509
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import identities, pki
 from pybernetes.controllers import context as controller_context
@@ -48,10 +48,12 @@ def api_server(
     store: backends.Backend,
     clock: clocks.Clock,
     paths: configs.Paths | None = None,
-) -> app.ApiServer:
-    """The API server; without `paths` it keeps no audit log."""
+) -> tuple[app.ApiServer, identities.Identities]:
+    """The API server, and clients in its process; without `paths` it keeps no audit log."""
+    tokens = loopback.LoopbackTokens()
     settings = app.ServerConfig(
         certificate=x509.CertificateAuthenticator(clock),
+        tokens=(tokens,),
         service_account_keys=jwt.Keys(secrets.service_account_key),
         service_account_issuer=f"https://kubernetes.default.svc.{config.domain}",
         audit_log=paths.audit_log if paths is not None else None,
@@ -61,7 +63,8 @@ def api_server(
         port=config.port,
         service_range=config.service_range,
     )
-    return app.ApiServer(settings, store, clock)
+    server = app.ApiServer(settings, store, clock)
+    return server, identities.Identities(server.handle, tokens, clock)
 
 
 def kubelet_tls(paths: configs.Paths) -> ssl.SSLContext:
@@ -93,7 +96,11 @@ def controller_manager(
 
 
 def simulated_node(
-    config: configs.ClusterConfig, who: identities.Identities, clock: clocks.Clock, index: int
+    config: configs.ClusterConfig,
+    who: identities.Identities,
+    clock: clocks.Clock,
+    index: int,
+    engine: simulated.FakeRuntime | None = None,
 ) -> kubelets.Kubelet:
     """Simulated node `index` (from 1): the kubelet, with its own identity, over a runtime that runs nothing.
 
@@ -109,7 +116,7 @@ def simulated_node(
         simulated=True,
     )
     client = who.client(f"system:node:{name}", ("system:nodes",))
-    return kubelets.Kubelet(client, clock, settings, simulated.FakeRuntime(clock, pods))
+    return kubelets.Kubelet(client, clock, settings, engine or simulated.FakeRuntime(clock, pods))
 
 
 def simulated_range(config: configs.ClusterConfig, index: int) -> str:

@@ -6,6 +6,7 @@ client does.
 
 import contextlib
 import pathlib
+from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
@@ -47,16 +48,16 @@ async def run_node(config: configs.ClusterConfig, paths: configs.Paths, index: i
             await _client(stack, paths, f"kube-proxy-{name}", clock), clock, proxy_config(config, index)
         )
         resolver = zone.ClusterDns(
-            await _client(stack, paths, f"kube-dns-{name}", clock), clock, dns_config(config, index)
+            await _client(stack, paths, f"coredns-{name}", clock), clock, dns_config(config, index)
         )
         for part, run in (("kubelet", agent.run()), ("kube-proxy", proxy.run()), ("cluster-dns", resolver.run())):
             group.start(run, part)
-        await agent.ready.wait()
+        await group.until(agent.ready.wait(), "registered")
         report.stage(f"kubelet of {name}")
-        await proxy.ready.wait()
-        await resolver.ready.wait()
+        await group.until(proxy.ready.wait(), "services")
+        await group.until(resolver.ready.wait(), "names")
         report.stage(f"services and DNS of {name}")
-        await node_is_ready(agent.client, name)
+        await group.until(node_is_ready(agent.client, name), "ready")
         report.stage(f"{name} is Ready")
         report.ready()
         await group.wait()
@@ -116,8 +117,9 @@ def proxy_config(config: configs.ClusterConfig, index: int) -> proxier.ProxyConf
     return proxier.ProxyConfig(
         node_name=config.node_name(index),
         node_addresses=(config.node_address(index),),
-        table=f"{config.link}_{index}",
+        table=f"{config.link}-{index}",
         cluster_cidr=config.pod_range,
+        service_cidrs=(config.service_range,),
         address=config.node_address(index),
     )
 
@@ -131,7 +133,7 @@ async def ensure_images(paths: configs.Paths, engine: cri.CriClient, place: runt
     """Make and load the pause image, and the demo image where busybox is installed."""
     directory = paths.root / "images"
     directory.mkdir(parents=True, exist_ok=True)
-    wanted = [(images.PAUSE_IMAGE, images.pause_image)]
+    wanted: list[tuple[str, Callable[[], images.Image]]] = [(images.PAUSE_IMAGE, images.pause_image)]
     try:
         images.demo_image()
     except images.ImageBuildError as error:

@@ -41,7 +41,7 @@ def component_leaves(config: configs.ClusterConfig) -> tuple[Leaf, ...]:
     )
     return (
         Leaf("apiserver", serving),
-        Leaf("apiserver-kubelet-client", certs.Request("kube-apiserver-kubelet-client", ("kubeadm:cluster-admins",))),
+        Leaf("apiserver-kubelet-client", certs.Request("kube-apiserver-kubelet-client", ("system:masters",))),
         Leaf("admin", certs.Request(ADMIN, ("system:masters",))),
         Leaf("kube-controller-manager", certs.Request("system:kube-controller-manager")),
         Leaf("kube-scheduler", certs.Request("system:kube-scheduler")),
@@ -58,8 +58,8 @@ def node_leaves(node: str, address: str) -> tuple[Leaf, ...]:
         Leaf(f"kubelet-serving-{node}", serving),
         Leaf(f"kube-proxy-{node}", certs.Request("system:kube-proxy")),
         Leaf(
-            f"kube-dns-{node}",
-            certs.Request("system:serviceaccount:kube-system:kube-dns", ("system:serviceaccounts",)),
+            f"coredns-{node}",
+            certs.Request("system:serviceaccount:kube-system:coredns", ("system:serviceaccounts",)),
         ),
     )
 

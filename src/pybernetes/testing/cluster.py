@@ -9,18 +9,19 @@ Everything is real except the edges: storage is in memory, containers are simula
 import asyncio
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.apimachinery import errors
-from pybernetes.apiserver import app
 from pybernetes.client import rest
-from pybernetes.cluster import components, identities
+from pybernetes.cluster import components
 from pybernetes.cluster import config as configs
 from pybernetes.controllers import context as controller_context
 from pybernetes.crypto import certs
+from pybernetes.testing import hollow_node, outside
 
 Object = dict[str, Any]
 PATIENCE = 30.0
@@ -47,11 +48,15 @@ class Cluster:
         self.config = configs.ClusterConfig(name="test", nodes=0, simulated_nodes=self.options.nodes, storage="memory")
         self._secrets = _secrets()
         self._group = tasks.TaskGroup("test cluster")
-        self.server: app.ApiServer = components.api_server(
+        self._outside: outside.Outside | None = None
+        self.server, self.identities = components.api_server(
             self.config, self._secrets, components.backend(self.config, None, self.clock), self.clock
         )
-        self.identities = identities.Identities(self.server.handle, self._secrets.authority, self.clock)
         self.client = self.identities.client(components.ADMIN, components.MASTERS)
+        self.nodes = tuple(
+            hollow_node.HollowNode(self.config, self.identities, self.clock, index)
+            for index in range(1, self.options.nodes + 1)
+        )
 
     async def __aenter__(self) -> "Cluster":
         await self.start()
@@ -64,18 +69,44 @@ class Cluster:
         """Return when the API is ready and every component of the options runs."""
         await self.server.start()
         await self.server.ready()
+        ready = []
         if self.options.controllers:
             controllers = components.controller_manager(
-                self.identities, self.clock, self.options.settings, self.options.controllers
+                self.identities, self.clock, self._settings(), self.options.controllers
             )
             self._group.start(controllers.run(), "controllers")
-            await controllers.started.wait()
+            ready.append(controllers.started)
+        if self.options.scheduler:
+            scheduler = components.scheduler(self.identities, self.clock)
+            self._group.start(scheduler.run(), "scheduler")
+            ready.append(scheduler.started)
+        for node in self.nodes:
+            await node.start()
+        for event in ready:
+            await self._group.until(event)
+
+    def _settings(self) -> controller_context.Settings:
+        settings = self.options.settings
+        return dataclasses.replace(settings, root_ca=settings.root_ca or self._secrets.authority.certificate.decode())
 
     async def stop(self) -> None:
         """End everything."""
+        if self._outside is not None:
+            await self._outside.stop()
+        for node in self.nodes:
+            await node.stop()
         await self._group.cancel()
         await self.identities.close()
         await self.server.stop()
+
+    async def kubeconfig(
+        self, user: str = components.ADMIN, groups: tuple[str, ...] = components.MASTERS
+    ) -> pathlib.Path:
+        """A kubeconfig for clients outside the test's process: from now on the API is served on loopback too."""
+        if self._outside is None:
+            self._outside = outside.Outside(self.server, self._secrets, self.clock)
+            await self._outside.start()
+        return self._outside.kubeconfig(user, groups)
 
     def as_user(self, name: str, *groups: str) -> rest.Client:
         """A client that acts as somebody else."""

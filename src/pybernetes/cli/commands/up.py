@@ -13,6 +13,7 @@ import sys
 import msgspec
 
 from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
 from pybernetes.cli import selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
@@ -154,7 +155,7 @@ def _credentials(paths: configs.Paths, config: configs.ClusterConfig, clock: clo
         leaves += pki.node_leaves(config.node_name(index), config.node_address(index))
     keys.ensure(leaves)
     users = ["admin", "kube-controller-manager", "kube-scheduler"]
-    users += [leaf.name for leaf in leaves if leaf.name.startswith(("kubelet-", "kube-proxy-", "kube-dns-"))]
+    users += [leaf.name for leaf in leaves if leaf.name.startswith(("kubelet-", "kube-proxy-", "coredns-"))]
     for user in users:
         if not user.startswith("kubelet-serving-"):
             kubeconfig.write_access(
@@ -188,9 +189,7 @@ async def _start(
                 shown.done(str(report["stage"]))
 
     shown.waiting("starting " + ", ".join(name for name, _, _ in missing) + " (usually 2 to 5 s)")
-    async with asyncio.TaskGroup() as group:
-        for one in missing:
-            group.create_task(follow(*one))
+    await tasks.gather(*(follow(*one) for one in missing), name="start")
 
 
 def _next_steps(config: configs.ClusterConfig) -> None:
