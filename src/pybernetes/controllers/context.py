@@ -34,6 +34,9 @@ class Settings:
     node_monitor_period: float = 5.0
     node_monitor_grace_period: float = 50.0
     node_startup_grace_period: float = 60.0
+    cluster_cidr: str = ""
+    """Where Pods' addresses come from; "" leaves that to others."""
+    node_cidr_mask_size: int = 24
     terminated_pod_gc_threshold: int = 12500
     namespace_deletion_grace_period: float = 5.0
     """Until every API server knows that a namespace is being deleted; 0 where there is only one."""

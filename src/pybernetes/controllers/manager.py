@@ -45,7 +45,11 @@ class ControllerManager:
             informers = informer.InformerFactory(self._client, self._clock, group)
             context = ControllerContext(self._client_for, informers, self._clock, group, self._settings)
             for name, row in self._rows.items():
-                group.start(row.constructor(context).run(), name)
+                controller = row.constructor(context)
+                if controller is None:
+                    logger.warning("Skipping controller", extra=logs.kv(controller=name))
+                    continue
+                group.start(controller.run(), name)
                 logger.info("Started controller", extra=logs.kv(controller=name))
             await informers.start()
             await informers.wait_for_sync()

@@ -9,15 +9,18 @@ import dataclasses
 from collections.abc import Callable
 
 from pybernetes.controllers import (
+    cluster_role_aggregation,
     endpoints,
     endpointslice_mirroring,
     namespace,
+    node_ipam,
     node_lifecycle,
     pod_gc,
     replicaset,
     root_ca_publisher,
     service_account,
     taint_eviction,
+    ttl_after_finished,
 )
 from pybernetes.controllers.context import ControllerContext, Runnable
 from pybernetes.controllers.deployment import controller as deployment
@@ -29,7 +32,8 @@ from pybernetes.controllers.garbage_collector import controller as garbage_colle
 class ControllerDescriptor:
     """One row: how to build the controller, what else it is called, whether `*` includes it."""
 
-    constructor: Callable[[ControllerContext], Runnable]
+    constructor: Callable[[ControllerContext], Runnable | None]
+    """None: the settings leave it nothing to do."""
     alias: str = ""
     on_by_default: bool = True
 
@@ -41,6 +45,13 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     ),
     "endpointslice-controller": ControllerDescriptor(endpointslice.EndpointSliceController, "endpointslice"),
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
+    "clusterrole-aggregation-controller": ControllerDescriptor(
+        cluster_role_aggregation.ClusterRoleAggregationController, "clusterrole-aggregation"
+    ),
+    "ttl-after-finished-controller": ControllerDescriptor(
+        ttl_after_finished.TTLAfterFinishedController, "ttl-after-finished"
+    ),
+    "node-ipam-controller": ControllerDescriptor(node_ipam.node_ipam, "nodeipam"),
     "node-lifecycle-controller": ControllerDescriptor(node_lifecycle.NodeLifecycleController, "nodelifecycle"),
     "taint-eviction-controller": ControllerDescriptor(taint_eviction.TaintEvictionController),
     "pod-garbage-collector-controller": ControllerDescriptor(pod_gc.PodGCController, "podgc"),
