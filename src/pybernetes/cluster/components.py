@@ -96,11 +96,7 @@ def controller_manager(
 
 
 def simulated_node(
-    config: configs.ClusterConfig,
-    who: identities.Identities,
-    clock: clocks.Clock,
-    index: int,
-    engine: simulated.FakeRuntime | None = None,
+    config: configs.ClusterConfig, who: identities.Identities, clock: clocks.Clock, index: int
 ) -> kubelets.Kubelet:
     """Simulated node `index` (from 1): the kubelet, with its own identity, over a runtime that runs nothing.
 
@@ -116,7 +112,7 @@ def simulated_node(
         simulated=True,
     )
     client = who.client(f"system:node:{name}", ("system:nodes",))
-    return kubelets.Kubelet(client, clock, settings, engine or simulated.FakeRuntime(clock, pods))
+    return kubelets.Kubelet(client, clock, settings, simulated.FakeRuntime(clock, pods))
 
 
 def simulated_range(config: configs.ClusterConfig, index: int) -> str:
