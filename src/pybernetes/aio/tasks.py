@@ -49,16 +49,6 @@ class TaskGroup:
         if self._failure is not None:
             raise self._failure
 
-    async def until(self, event: asyncio.Event) -> None:
-        """Return when the event is set; raise the first failure if one of the tasks fails before that."""
-        waiting = self.start(event.wait(), "until")
-        try:
-            await asyncio.wait((waiting,))
-        finally:
-            waiting.cancel()
-        if self._failure is not None:
-            raise self._failure
-
     async def until(self, condition: Coroutine[Any, Any, Any], name: str) -> None:
         """Return when the condition has come true, or raise the first failure of the group's tasks before that."""
         waiting = self.start(condition, name)
