@@ -49,7 +49,7 @@ class Distribution:
         self.total += value
 
 
-Series = TypeVar("Series", Value, Distribution)
+Series = TypeVar("Series")
 
 
 class Family(Generic[Series]):
