@@ -73,7 +73,7 @@ async def _start_others(
 async def _simulated_nodes(
     config: configs.ClusterConfig, who: identities.Identities, clock: clocks.Clock, group: tasks.TaskGroup
 ) -> None:
-    started = [None for index in range(0)]
+    started = [components.simulated_node(config, who, clock, index) for index in range(1, config.simulated_nodes + 1)]
     for node in started:
         group.start(node.run(), f"kubelet {node.config.node_name}")
     for node in started:
