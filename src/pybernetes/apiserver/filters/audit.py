@@ -113,5 +113,8 @@ def _event(context: contexts.RequestContext, code: int, stage: str) -> dict[str,
         event["objectRef"] = {key: value for key, value in reference.items() if value}
     if info.verb in ("delete", "deletecollection") and request.body[:1] == b"{" and len(request.body) < MAX_BODY:
         event["level"] = "Request"
-        event["requestObject"] = msgspec.Raw(request.body)
+        try:
+            event["requestObject"] = msgspec.json.decode(request.body)
+        except msgspec.DecodeError:
+            event["requestObject"] = None
     return event
