@@ -26,6 +26,10 @@ class Settings:
     concurrent_replicaset_syncs: int = 5
     concurrent_rc_syncs: int = 5
     concurrent_deployment_syncs: int = 5
+    concurrent_daemonset_syncs: int = 2
+    concurrent_statefulset_syncs: int = 5
+    concurrent_job_syncs: int = 5
+    concurrent_cron_job_syncs: int = 5
     concurrent_namespace_syncs: int = 10
     concurrent_endpoint_syncs: int = 5
     concurrent_service_endpoint_syncs: int = 5

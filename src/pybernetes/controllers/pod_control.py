@@ -6,9 +6,10 @@ Upstream: pkg/controller/controller_utils.go (RealPodControl, GetPodFromTemplate
 
 import datetime
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from pybernetes.aio import tasks
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import events, informer, rest, transport
@@ -91,6 +92,34 @@ class RealPodControl:
             self._recorder.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
             raise
         self._recorder.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+
+
+async def slow_start_batch(
+    count: int, initial_batch_size: int, call: Callable[[], Awaitable[None]]
+) -> tuple[int, Exception | None]:
+    """Call `count` times in batches of 1, 2, 4 …; stop after a batch in which one failed.
+
+    Returns how many succeeded and the first failure.
+    """
+
+    failures: list[Exception] = []
+
+    async def attempt() -> None:
+        try:
+            await call()
+        except FAILURES as error:
+            failures.append(error)
+
+    remaining, successes = count, 0
+    size = min(remaining, initial_batch_size)
+    while size > 0:
+        await tasks.gather(*(attempt() for _ in range(size)), name="slow start batch")
+        successes += size - len(failures)
+        if failures:
+            return successes, failures[0]
+        remaining -= size
+        size = min(2 * size, remaining)
+    return successes, None
 
 
 def namespace_terminating(error: BaseException) -> bool:

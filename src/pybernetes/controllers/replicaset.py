@@ -7,7 +7,6 @@ Upstream: pkg/controller/replicaset, pkg/controller/replication.
 """
 
 import dataclasses
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pybernetes.aio import tasks
@@ -207,7 +206,7 @@ class ReplicaSetController:
                     raise
                 self.expectations.creation_observed(key)
 
-        created, failure = await slow_start_batch(count, SLOW_START_INITIAL_BATCH_SIZE, create)
+        created, failure = await pod_control.slow_start_batch(count, SLOW_START_INITIAL_BATCH_SIZE, create)
         for _ in range(count - created):
             # What was not created will not be seen either; the next sync tries again.
             self.expectations.creation_observed(key)
@@ -272,34 +271,6 @@ def selector_of(owner: ReplicaOwner) -> labels.Selector:
     if isinstance(selector, meta.LabelSelector):
         return labels.from_label_selector(meta.to_dict(selector))
     return labels.from_set(selector) if selector else labels.NOTHING
-
-
-async def slow_start_batch(
-    count: int, initial_batch_size: int, call: Callable[[], Awaitable[None]]
-) -> tuple[int, Exception | None]:
-    """Call `count` times in batches of 1, 2, 4 …; stop after a batch in which one failed.
-
-    Returns how many succeeded and the first failure.
-    """
-
-    failures: list[Exception] = []
-
-    async def attempt() -> None:
-        try:
-            await call()
-        except pod_control.FAILURES as error:
-            failures.append(error)
-
-    remaining, successes = count, 0
-    size = min(remaining, initial_batch_size)
-    while size > 0:
-        await tasks.gather(*(attempt() for _ in range(size)), name="slow start batch")
-        successes += size - len(failures)
-        if failures:
-            return successes, failures[0]
-        remaining -= size
-        size = min(2 * size, remaining)
-    return successes, None
 
 
 def status_of(owner: ReplicaOwner) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from pybernetes.controllers import (
     ttl_after_finished,
 )
 from pybernetes.controllers.context import ControllerContext, Runnable
+from pybernetes.controllers.daemonset import controller as daemonset
 from pybernetes.controllers.deployment import controller as deployment
 from pybernetes.controllers.endpointslice import controller as endpointslice
 from pybernetes.controllers.garbage_collector import controller as garbage_collector
@@ -60,6 +61,7 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
         root_ca_publisher.RootCACertPublisher, "root-ca-cert-publisher"
     ),
     "garbage-collector-controller": ControllerDescriptor(garbage_collector.GarbageCollector, "garbagecollector"),
+    "daemonset-controller": ControllerDescriptor(daemonset.DaemonSetsController, "daemonset"),
     "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment"),
     "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
     "replicationcontroller-controller": ControllerDescriptor(

@@ -288,11 +288,11 @@ async def test_slow_start_batch():
         if len(done) == 3:
             raise errors.InternalError("no")
 
-    created, failure = await replicaset.slow_start_batch(10, 1, call)
+    created, failure = await pod_control.slow_start_batch(10, 1, call)
     assert (created, str(failure), len(done)) == (2, "Internal error occurred: no", 3)
     done.clear()
     done += [1] * 10
-    assert await replicaset.slow_start_batch(7, 1, call) == (7, None)
+    assert await pod_control.slow_start_batch(7, 1, call) == (7, None)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ Upstream: pkg/controller/deployment/util. Pure.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
 from msgspec import structs
 
 from pybernetes.api.types import apps, core, meta
 from pybernetes.apimachinery import names
+from pybernetes.controllers import template_hash
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
@@ -28,23 +28,11 @@ _NOT_COPIED = frozenset(
 )
 _HISTORY_LIMIT = 2000
 """Characters of revision history, about a hundred revisions."""
-_FNV_OFFSET, _FNV_PRIME = 0x811C9DC5, 0x01000193
 
 
-def compute_hash(template: core.PodTemplateSpec, collision_count: int | None) -> str:
-    """A short stable name for a template; another one for each collision."""
-    data = msgspec.json.encode(template, order="deterministic")
-    if collision_count is not None:
-        data += collision_count.to_bytes(8, "little")
-    value = _FNV_OFFSET
-    for byte in data:
-        value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
-    return names.safe_encode_string(str(value))
-
-
-def replica_set_name(deployment: str, template_hash: str) -> str:
+def replica_set_name(deployment: str, suffix: str) -> str:
     """The name of the ReplicaSet of a template, cut to what a name may hold."""
-    return f"{deployment[: names.DNS1123_SUBDOMAIN_MAX - 1 - len(template_hash)]}-{template_hash}"
+    return f"{deployment[: names.DNS1123_SUBDOMAIN_MAX - 1 - len(suffix)]}-{suffix}"
 
 
 def equal_ignore_hash(one: core.PodTemplateSpec, other: core.PodTemplateSpec) -> bool:
@@ -126,13 +114,13 @@ def non_negative_annotation(replica_set: apps.ReplicaSet, name: str) -> int | No
 def new_replica_set(deployment: apps.Deployment, replicas: int, annotations: Mapping[str, str]) -> apps.ReplicaSet:
     """The ReplicaSet of the Deployment's present template, as it is to be created."""
     template, spec = deployment.spec.template, deployment.spec
-    template_hash = compute_hash(template, deployment.status.collisionCount)
-    unique = {POD_TEMPLATE_HASH: template_hash}
+    suffix = template_hash.compute(template, deployment.status.collisionCount)
+    unique = {POD_TEMPLATE_HASH: suffix}
     labels = {**template.metadata.labels, **unique}
     selector = spec.selector or meta.LabelSelector()
     return apps.ReplicaSet(
         metadata=meta.ObjectMeta(
-            name=replica_set_name(deployment.metadata.name, template_hash),
+            name=replica_set_name(deployment.metadata.name, suffix),
             namespace=deployment.metadata.namespace,
             labels=labels,
             annotations=annotations,

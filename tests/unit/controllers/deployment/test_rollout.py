@@ -5,6 +5,7 @@ import datetime
 import pytest
 
 from pybernetes.api.types import apps, core, meta
+from pybernetes.controllers import template_hash
 from pybernetes.controllers.deployment import progress, recreate, revisions, rollout
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
@@ -148,8 +149,8 @@ def test_recreate_counts_pods_that_may_still_run():
 
 
 def test_names_and_hashes():
-    first, second = revisions.compute_hash(template("a"), None), revisions.compute_hash(template("a"), 1)
-    assert first == revisions.compute_hash(template("a"), None) != second
+    first, second = template_hash.compute(template("a"), None), template_hash.compute(template("a"), 1)
+    assert first == template_hash.compute(template("a"), None) != second
     assert revisions.equal_ignore_hash(template("a"), template("a", **{"pod-template-hash": first}))
     assert not revisions.equal_ignore_hash(template("a"), template("b"))
     assert len(revisions.replica_set_name("x" * 253, first)) == 253
