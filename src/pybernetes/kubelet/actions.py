@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 
 from pybernetes.api.types import core
-from pybernetes.kubelet import restarts, runtime_status
+from pybernetes.kubelet import resize, restarts, runtime_status
 from pybernetes.kubelet.cri import runtime
 
 HASH_ANNOTATION = "io.kubernetes.container.hash"
@@ -45,6 +45,8 @@ class PodActions:
     containers: list[int] = dataclasses.field(default_factory=list)
     ephemeral_containers: list[int] = dataclasses.field(default_factory=list)
     kill: dict[str, ContainerToKill] = dataclasses.field(default_factory=dict)
+    update: dict[str, runtime_status.AnyContainer] = dataclasses.field(default_factory=dict)
+    """running containers, by id, whose resources are to be changed in place"""
 
     def stop(self, status: runtime.ContainerStatus, spec: runtime_status.AnyContainer, message: str, why: str) -> None:
         """Add a container to those that must stop."""
@@ -59,15 +61,18 @@ class PodActions:
             or self.containers
             or self.ephemeral_containers
             or self.kill
+            or self.update
         )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ProbeResults:
-    """What liveness and startup probes last said, by container id; absent means not known yet."""
+class Observations:
+    """What is known of running containers, by id: what liveness and startup probes last said (absent: nothing yet), and
+    the resources they have been given (absent: leave them)."""
 
     liveness: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     startup: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    actuated: Mapping[str, core.ResourceRequirements] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ def pod_sandbox_changed(pod: core.Pod, status: runtime_status.PodStatus) -> Sand
     return SandboxVerdict(False, newest.attempt, newest.id)
 
 
-def compute_pod_actions(pod: core.Pod, status: runtime_status.PodStatus, probes: ProbeResults) -> PodActions:
+def compute_pod_actions(pod: core.Pod, status: runtime_status.PodStatus, probes: Observations) -> PodActions:
     """What the next sync of a pod has to do."""
     sandbox = pod_sandbox_changed(pod, status)
     actions = PodActions(
@@ -155,7 +160,7 @@ def _with_new_sandbox(pod: core.Pod, status: runtime_status.PodStatus, actions: 
 
 
 def _regular_container_action(
-    pod: core.Pod, index: int, status: runtime_status.PodStatus, probes: ProbeResults, actions: PodActions
+    pod: core.Pod, index: int, status: runtime_status.PodStatus, probes: Observations, actions: PodActions
 ) -> bool:
     """Decide on one regular container; True when it is running and stays."""
     container = pod.spec.containers[index]
@@ -176,7 +181,12 @@ def _regular_container_action(
     elif probes.startup.get(latest.id) is False:
         message, why = f"Container {container.name} failed startup probe", REASON_STARTUP
     else:
-        return True
+        change = resize.change(container, probes.actuated.get(latest.id))
+        if not change.restart:
+            if change.names:
+                actions.update[latest.id] = container
+            return True
+        message, why, restart = f"Container {container.name} resize requires restart", "", True
     if restart:
         message = f"{message}, will be restarted"
         actions.containers.append(index)
@@ -198,7 +208,7 @@ def init_container_failed(status: runtime.ContainerStatus) -> bool:
 
 
 def _init_container_actions(
-    pod: core.Pod, status: runtime_status.PodStatus, probes: ProbeResults, actions: PodActions
+    pod: core.Pod, status: runtime_status.PodStatus, probes: Observations, actions: PodActions
 ) -> bool:
     """Decide on the init containers; True when regular containers may run.
 
@@ -249,7 +259,7 @@ def _sidecar_action(
     index: int,
     pod: core.Pod,
     latest: runtime.ContainerStatus,
-    probes: ProbeResults,
+    probes: Observations,
     actions: PodActions,
     later_seen: bool,
 ) -> bool:
@@ -272,6 +282,8 @@ def _sidecar_action(
     elif container.livenessProbe is not None and probes.liveness.get(latest.id) is False:
         actions.stop(latest, container, f"Init container {container.name} failed liveness probe", REASON_LIVENESS)
         actions.init_containers.append(index)
+    elif resize.change(container, probes.actuated.get(latest.id)).names:
+        actions.update[latest.id] = container
     return last
 
 

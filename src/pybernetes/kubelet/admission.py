@@ -21,6 +21,8 @@ class Rejection:
 
     reason: str
     message: str
+    hopeless: bool = True
+    """It would not fit on the empty node either"""
 
 
 def admit(
@@ -55,4 +57,5 @@ def _lack(name: str, wanted: int, used: int, total: int) -> Rejection:
         f"OutOf{name}",
         f"Pod was rejected: Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, "
         f"capacity: {total}",
+        wanted > total,
     )

@@ -81,12 +81,7 @@ class Dispatcher:
             return True
         if pod.status.containerStatuses and any(one.containerID for one in pod.status.containerStatuses):
             return True  # it was admitted before this kubelet started
-        others = [
-            one
-            for one in self.pods.all()
-            if one.metadata.uid != pod.metadata.uid and self.workers.could_have_running_containers(one.metadata.uid)
-        ]
-        rejection = admission.admit(pod, others, self.node.allocatable, self._node_labels())
+        rejection = self.rejection(pod)
         if rejection is None:
             return True
         self.events.pod(pod, recording.WARNING, rejection.reason, rejection.message)
@@ -95,6 +90,15 @@ class Dispatcher:
         )
         self.statuses.set(pod, rejected)
         return False
+
+    def rejection(self, pod: core.Pod) -> admission.Rejection | None:
+        """Why the pod, as its spec is now, does not fit beside the others; None when it does."""
+        others = [
+            one
+            for one in self.pods.all()
+            if one.metadata.uid != pod.metadata.uid and self.workers.could_have_running_containers(one.metadata.uid)
+        ]
+        return admission.admit(pod, others, self.node.allocatable, self._node_labels())
 
     def _node_labels(self) -> dict[str, str]:
         return {"kubernetes.io/os": "linux", **self.node.labels}
@@ -135,7 +139,7 @@ class Dispatcher:
             return
         self.group.start(self._reconcile_mirror(pod), f"mirror of {pod.metadata.name}")
         if exists:
-            self.statuses.flush(pod.metadata.uid)
+            self.statuses.resend(pod.metadata.uid)
 
     async def _reconcile_mirror(self, pod: core.Pod) -> None:
         try:

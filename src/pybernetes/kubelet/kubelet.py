@@ -151,6 +151,7 @@ class Kubelet:
                 volumes=self.volumes,
                 cache=self.cache,
                 network_error=lambda: self.node.runtime.network_error,
+                admit=dispatcher.rejection,
                 runtime_name=lambda: self.node.runtime.version.runtime_name or "containerd",
             )
         )

@@ -6,14 +6,14 @@ Path: 16 status goes back. Upstream: pkg/kubelet/status/generate.go. Pure.
 from collections.abc import Iterable, Sequence
 
 from pybernetes.api.types import core
-from pybernetes.kubelet import actions, runtime_status
+from pybernetes.kubelet import actions, resize, runtime_status
 
 SCHEDULED = "PodScheduled"
 READY = "Ready"
 INITIALIZED = "Initialized"
 CONTAINERS_READY = "ContainersReady"
 READY_TO_START = "PodReadyToStartContainers"
-OWNED = frozenset({SCHEDULED, READY, INITIALIZED, CONTAINERS_READY, READY_TO_START})
+OWNED = frozenset({SCHEDULED, READY, INITIALIZED, CONTAINERS_READY, READY_TO_START, resize.IN_PROGRESS, resize.PENDING})
 DISRUPTION_TARGET = "DisruptionTarget"
 
 _TERMINAL_REASONS = {"Failed": "PodFailed", "Succeeded": "PodCompleted"}

@@ -35,6 +35,9 @@ class Surroundings:
     reasons: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     probes: ProbeView = ProbeView()
     host_ips: tuple[str, ...] = ()
+    actuated: Mapping[str, core.ResourceRequirements] = dataclasses.field(default_factory=dict)
+    """resources that running containers have been given, by container id"""
+    resize: tuple[core.PodCondition, ...] = ()
     runtime_name: str = "containerd"
 
 
@@ -59,6 +62,7 @@ def generate(
     disruption = pod_conditions.find(old.conditions, pod_conditions.DISRUPTION_TARGET)
     if disruption is not None:
         others = [one for one in others if one.type != disruption.type] + [disruption]
+    others += around.resize
     ips = status.ips
     if pod.spec.hostNetwork:
         ips = tuple(one.ip for one in old.podIPs) or around.host_ips
@@ -206,9 +210,9 @@ def _container_statuses(
         seen = [one for one in status.containers if one.name == container.name][:2]
         before = old.get(container.name)
         if seen:
-            current = _from_runtime(container, seen[0], before, around.runtime_name)
+            current = _from_runtime(container, seen[0], before, around)
             if len(seen) > 1:
-                last = _from_runtime(container, seen[1], before, around.runtime_name)
+                last = _from_runtime(container, seen[1], before, around)
                 current = msgspec.structs.replace(current, lastState=last.state)
         else:
             current = _unseen(pod, container, before)
@@ -270,9 +274,9 @@ def _from_runtime(
     container: runtime_status.AnyContainer,
     seen: runtime.ContainerStatus,
     before: core.ContainerStatus | None,
-    runtime_name: str,
+    around: Surroundings,
 ) -> core.ContainerStatus:
-    container_id = f"{runtime_name}://{seen.id}"
+    container_id = f"{around.runtime_name}://{seen.id}"
     count = seen.attempt
     last = core.ContainerState()
     if before is not None:
@@ -317,7 +321,7 @@ def _from_runtime(
         imageID=seen.image_ref,
         containerID=container_id,
         allocatedResources=container.resources.requests,
-        resources=container.resources,
+        resources=around.actuated.get(seen.id, container.resources),
         volumeMounts=before.volumeMounts if before is not None else _mount_statuses(container),
         user=user,
     )

@@ -17,12 +17,14 @@ from pybernetes.apimachinery import timestamps
 from pybernetes.client import rest
 from pybernetes.kubelet import (
     actions,
+    admission,
     pleg,
     pod_conditions,
     pod_status,
     pod_workers,
     prober,
     recording,
+    resize,
     runtime_manager,
     runtime_status,
     status,
@@ -50,6 +52,7 @@ class Parts:
     volumes: manager.VolumeManager | None
     cache: objects.ObjectCache | None
     network_error: Callable[[], str]
+    admit: Callable[[core.Pod], admission.Rejection | None]
     runtime_name: Callable[[], str]
 
 
@@ -59,6 +62,7 @@ class PodSync:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._reasons: dict[str, dict[str, tuple[str, str]]] = {}
+        self._resizing: dict[str, core.PodCondition] = {}
         self.manager: runtime_manager.RuntimeManager
         self.handlers: dict[str, str] = {}
         """runtime handler by pod uid"""
@@ -71,6 +75,7 @@ class PodSync:
         seen = await parts.pleg.pod_status(uid)
         parts.prober.add_pod(pod)
         parts.prober.update(pod, seen)
+        observed = self._observe(pod, seen)
         api = self.generate(pod, seen)
         deadline = self._until_deadline(pod, api)
         if deadline is not None and deadline <= 0:
@@ -84,7 +89,7 @@ class PodSync:
             raise runtime_manager.SyncError(f"network is not ready: {network}", 1.0)
         secrets = await self._set_up(pod)
         seen = _with_ips(seen, api)
-        result = await self.manager.sync_pod(pod, seen, secrets, parts.prober.results_for_actions())
+        result = await self.manager.sync_pod(pod, seen, secrets, observed)
         self._note_reasons(uid, result)
         again = deadline
         if result.acted or result.error:
@@ -95,6 +100,23 @@ class PodSync:
             wait = result.retry_after if result.retry_after is not None else _FAILED_AGAIN
             again = min(wait, deadline) if deadline is not None else wait
         return pod_workers.Synced(again_after=again)
+
+    def _observe(self, pod: core.Pod, seen: runtime_status.PodStatus) -> actions.Observations:
+        """What decides on restarts and resizes; whether a resize is under way, or must wait, goes into the status."""
+        results, uid = self._parts.prober.results, pod.metadata.uid
+        actuated = self.manager.actuated
+        resize.seed(pod, seen, actuated)
+        self._resizing.pop(uid, None)
+        if resize.wanted(pod, seen, actuated):
+            rejection = self._parts.admit(pod)
+            if rejection is None:
+                self._resizing[uid] = resize.condition(pod, resize.IN_PROGRESS)
+            else:
+                message = rejection.message.removeprefix("Pod was rejected: ")
+                reason = "Infeasible" if rejection.hopeless else "Deferred"
+                self._resizing[uid] = resize.condition(pod, resize.PENDING, reason, message)
+                actuated = {}
+        return actions.Observations(results[prober.Kind.LIVENESS], results[prober.Kind.STARTUP], actuated)
 
     async def _set_up(self, pod: core.Pod) -> list[core.Secret]:
         """Directories, volumes, pull secrets and the runtime handler."""
@@ -127,11 +149,12 @@ class PodSync:
         """Tell the API what has just been done; whether there is more to do now (what follows a sidecar's start)."""
         seen = await self._parts.pleg.pod_status(pod.metadata.uid)
         self._parts.prober.update(pod, seen)
+        observed = self._observe(pod, seen)
         api = self.generate(pod, seen)
         if pod_conditions.is_terminal(api.phase):
             return True
         self._parts.statuses.set(pod, api)
-        todo = actions.compute_pod_actions(pod, seen, self._parts.prober.results_for_actions())
+        todo = actions.compute_pod_actions(pod, seen, observed)
         return not todo.nothing_to_do
 
     def sandbox_ready(self, pod: core.Pod) -> None:
@@ -159,6 +182,8 @@ class PodSync:
             reasons=self._reasons.get(uid, {}),
             probes=parts.prober.view(uid),
             host_ips=(parts.config.node_ip,) if parts.config.node_ip else (),
+            actuated=self.manager.actuated,
+            resize=(self._resizing[uid],) if uid in self._resizing else (),
             runtime_name=parts.runtime_name(),
         )
         return pod_status.generate(pod, seen, parts.statuses.get(uid) or pod.status, around, terminal=terminal)
@@ -219,8 +244,10 @@ class PodSync:
     def forget(self, uid: str) -> None:
         """Nothing of the pod is left."""
         self._reasons.pop(uid, None)
+        self._resizing.pop(uid, None)
         self.handlers.pop(uid, None)
-        self.manager.forget(uid)
+        known = self._parts.pleg.statuses.get(uid)
+        self.manager.forget(uid, [one.id for one in known.containers] if known is not None else [])
 
 
 def _with_ips(seen: runtime_status.PodStatus, api: core.PodStatus) -> runtime_status.PodStatus:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import core
-from pybernetes.kubelet import actions, pod_status, probes, recording, runtime_status
+from pybernetes.kubelet import pod_status, probes, recording, runtime_status
 from pybernetes.kubelet.cri import runtime
 
 logger = logging.getLogger(__name__)
@@ -114,10 +114,6 @@ class Prober:
                     if other.pod.metadata.uid == worker.pod.metadata.uid:
                         other.changed.set()
             self.on_result(worker.pod.metadata.uid)
-
-    def results_for_actions(self) -> actions.ProbeResults:
-        """What decides on restarts."""
-        return actions.ProbeResults(self.results[Kind.LIVENESS], self.results[Kind.STARTUP])
 
     def view(self, uid: str) -> pod_status.ProbeView:
         """What decides on `ready` and `started`."""

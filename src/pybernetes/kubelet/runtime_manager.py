@@ -11,7 +11,7 @@ import asyncio
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -26,6 +26,8 @@ from pybernetes.kubelet import (
     keyed_backoff,
     lifecycle_hooks,
     recording,
+    resize,
+    resources,
     runtime_status,
     start_errors,
 )
@@ -96,6 +98,8 @@ class RuntimeManager:
         self._hooks = hooks
         self._outside = outside
         self.crash_backoff = keyed_backoff.KeyedBackoff(clock)
+        self.actuated: dict[str, core.ResourceRequirements] = {}
+        """resources that running containers have been given, by container id"""
 
     # -- sync --------------------------------------------------------------------------------------------------------
 
@@ -104,10 +108,10 @@ class RuntimeManager:
         pod: core.Pod,
         status: runtime_status.PodStatus,
         secrets: Sequence[core.Secret],
-        probe_results: actions.ProbeResults,
+        observed: actions.Observations,
     ) -> SyncResult:
         """Bring the runtime to what the spec says."""
-        todo = actions.compute_pod_actions(pod, status, probe_results)
+        todo = actions.compute_pod_actions(pod, status, observed)
         result = SyncResult(acted=not todo.nothing_to_do)
         if todo.create_sandbox and todo.sandbox_id:
             message = "Pod sandbox changed, it will be killed and re-created."
@@ -123,6 +127,7 @@ class RuntimeManager:
         except runtime.CriError as failure:
             result.fail(str(failure))
             return result
+        await self._resize(pod, todo, result)
         if todo.init_containers:
             await self._remove_init_containers(pod, status, keep_newest=True)
         ips, sandbox_id = status.ips, todo.sandbox_id
@@ -191,6 +196,7 @@ class RuntimeManager:
         try:
             self._check_backoff(pod, container, status)
             container_id = await self._starter.start(pod, container, status, place)
+            self.actuated[container_id] = container.resources
             try:
                 await self._starter.run_post_start(pod, container, container_id, next(iter(place.ips), ""))
             except start_errors.StartError:
@@ -204,6 +210,22 @@ class RuntimeManager:
             return False
         result.started.add(container.name)
         return True
+
+    async def _resize(self, pod: core.Pod, todo: actions.PodActions, result: SyncResult) -> None:
+        """Give running containers the resources that their spec now asks for."""
+        if not todo.update:
+            return
+        self._events.pod(pod, recording.NORMAL, "ResizeStarted", resize.event_message(pod, "Pod resize started"))
+        for container_id, container in todo.update.items():
+            try:
+                await self._cri.update_container_resources(container_id, resources.linux_resources(container))
+            except runtime.CriError as failure:
+                message = resize.event_message(pod, "Pod resize error", str(failure))
+                self._events.pod(pod, recording.WARNING, "ResizeError", message)
+                result.fail(str(failure))
+                return
+            self.actuated[container_id] = container.resources
+        self._events.pod(pod, recording.NORMAL, "ResizeCompleted", resize.event_message(pod, "Pod resize completed"))
 
     def _check_backoff(
         self, pod: core.Pod, container: runtime_status.AnyContainer, status: runtime_status.PodStatus
@@ -324,9 +346,11 @@ class RuntimeManager:
             logger.info("preStop of %s in %s: %s", container.name, pod.metadata.name, failure)
             self._events.container(pod, container, recording.WARNING, recording.PRE_STOP_FAILED, "PreStopHook failed")
 
-    def forget(self, uid: str) -> None:
+    def forget(self, uid: str, container_ids: Iterable[str]) -> None:
         """The pod is gone."""
         self.crash_backoff.forget(uid)
+        for container_id in container_ids:
+            self.actuated.pop(container_id, None)
 
 
 def grace_period(pod: core.Pod, container: runtime_status.AnyContainer | None = None, reason: str = "") -> int:

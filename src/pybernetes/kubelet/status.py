@@ -96,6 +96,13 @@ class StatusManager:
             entry.busy = True
             self._group.start(self._send(uid, entry), f"status of {entry.pod.metadata.name}")
 
+    def resend(self, uid: str) -> None:
+        """The API's object is another one now (a new mirror): tell it everything."""
+        entry = self._entries.get(uid)
+        if entry is not None:
+            entry.sent = 0
+            self.flush(uid)
+
     def forget(self, uid: str) -> None:
         """The pod is gone from the API and from this node."""
         self._entries.pop(uid, None)

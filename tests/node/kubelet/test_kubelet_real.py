@@ -321,3 +321,27 @@ async def test_a_static_pod_outlives_its_mirror(node: Node) -> None:
     assert again.status.containerStatuses[0].containerID == started
     (folder / "fixed.json").unlink()
     await node.cluster.wait("v1", "Pod", lambda pods: not pods, "default")
+
+
+async def test_resizing_in_place(node: Node) -> None:
+    small = {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
+    await node.run("elastic", container={"resources": small})
+    before = await node.ready("elastic")
+    large = {"requests": {"cpu": "150m", "memory": "48Mi"}, "limits": {"cpu": "300m", "memory": "96Mi"}}
+    patch = {"spec": {"containers": [{"name": "c", "resources": large}]}}
+    await node.pods.patch("elastic", patch, "default", type="strategic", subresource="resize")
+
+    def resized(pod: core.Pod) -> bool:
+        given = pod.status.containerStatuses[0].resources
+        return given is not None and given.limits.get("memory") == "96Mi" and not _resizing(pod)
+
+    after = await node.until("elastic", resized)
+    assert after.status.containerStatuses[0].restartCount == 0
+    assert after.status.containerStatuses[0].containerID == before.status.containerStatuses[0].containerID
+    assert after.status.observedGeneration == after.metadata.generation == 2
+    script = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null"
+    assert await node.sh("elastic", script) == f"{96 * 2**20}\n"
+
+
+def _resizing(pod: core.Pod) -> bool:
+    return any(one.type.startswith("PodResize") for one in pod.status.conditions)

@@ -10,7 +10,7 @@ from pybernetes.kubelet.cri import runtime
 
 MakePod = Callable[..., core.Pod]
 MakeStatus = Callable[..., runtime_status.PodStatus]
-NO_PROBES = actions.ProbeResults()
+NO_PROBES = actions.Observations()
 TWO = [{"name": "a", "image": "img"}, {"name": "b", "image": "img"}]
 DEBUG = [{"name": "debug", "image": "img"}]
 INIT = [{"name": "i1", "image": "img"}, {"name": "i2", "image": "img"}]
@@ -145,9 +145,9 @@ def test_a_sidecar_with_a_startup_probe_holds_up_the_next(make_pod: MakePod, mak
     pod = make_pod(initContainers=[sidecar, SIDECARS[2]])
     status = make_status(("side", RUNNING))
     assert summary(actions.compute_pod_actions(pod, status, NO_PROBES)) == {}
-    good = actions.ProbeResults(startup={"id-1": True})
+    good = actions.Observations(startup={"id-1": True})
     assert summary(actions.compute_pod_actions(pod, status, good)) == {"init": [1]}
-    bad = actions.ProbeResults(startup={"id-1": False})
+    bad = actions.Observations(startup={"id-1": False})
     assert summary(actions.compute_pod_actions(pod, status, bad)) == {
         "init": [0],
         "kill": {"side": "Init container side failed startup probe"},
@@ -162,7 +162,7 @@ def test_a_sidecar_with_a_startup_probe_holds_up_the_next(make_pod: MakePod, mak
     ],
 )
 def test_liveness(make_pod: MakePod, make_status: MakeStatus, policy: str, expected: dict[str, Any]) -> None:
-    probes = actions.ProbeResults(liveness={"id-1": False})
+    probes = actions.Observations(liveness={"id-1": False})
     found = actions.compute_pod_actions(make_pod(restartPolicy=policy), make_status(("c", RUNNING)), probes)
     assert summary(found) == expected
     assert next(iter(found.kill.values())).reason == actions.REASON_LIVENESS
@@ -241,3 +241,26 @@ def test_hash_knows_name_and_image_only() -> None:
     assert actions.container_hash(one) == actions.container_hash(core.Container(name="c", image="img", tty=True))
     assert actions.container_hash(one) != actions.container_hash(core.Container(name="c", image="img2"))
     assert not actions.definition_changed(one, runtime.ContainerStatus("i", "c", 0, runtime.ContainerState.RUNNING))
+
+
+SMALL = core.ResourceRequirements(requests={"cpu": "1"}, limits={"cpu": "1", "memory": "1Gi"})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "policy", "updated", "killed"),
+    [
+        ({"requests": {"cpu": "1000m"}, "limits": {"cpu": "1", "memory": "1024Mi"}}, "NotRequired", False, False),
+        ({"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}, "NotRequired", True, False),
+        ({"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}, "RestartContainer", False, True),
+    ],
+)
+def test_resizing(
+    make_pod: MakePod, make_status: MakeStatus, wanted: dict[str, Any], policy: str, updated: bool, killed: bool
+) -> None:
+    policies = [{"resourceName": "cpu", "restartPolicy": policy}]
+    pod = make_pod(containers=[{"name": "c", "image": "img", "resources": wanted, "resizePolicy": policies}])
+    observed = actions.Observations(actuated={"id-1": SMALL})
+    found = actions.compute_pod_actions(pod, make_status(("c", RUNNING)), observed)
+    assert (list(found.update) == ["id-1"], bool(found.kill)) == (updated, killed)
+    if killed:
+        assert summary(found)["kill"] == {"c": "Container c resize requires restart, will be restarted"}

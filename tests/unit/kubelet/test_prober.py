@@ -114,7 +114,6 @@ async def test_liveness_waits_and_stops_asking_after_it_failed(
     await world.clock.advance(8)
     assert [when for when, _ in world.asker.asked] == [3, 4]
     assert world.result(Kind.LIVENESS) is False
-    assert world.prober.results_for_actions().liveness == {"id-1": False}
 
     world.asker.good = True
     again = started(make_status(("c", "exited"), ("c", "running")), world.clock)
