@@ -12,6 +12,14 @@ from pybernetes.api.types import core
 from pybernetes.apimachinery import quantity
 from pybernetes.kubelet import resources
 
+_SAFE_SYSCTLS = frozenset(
+    (
+        *("kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies"),
+        *("net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports"),
+        *("net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl"),
+        *("net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"),
+    )
+)
 _COUNTED = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -47,6 +55,9 @@ def admit(
             "NodeAffinity",
             "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
         )
+    for sysctl in pod.spec.securityContext.sysctls if pod.spec.securityContext is not None else ():
+        if sysctl.name.replace("/", ".") not in _SAFE_SYSCTLS:
+            return Rejection("SysctlForbidden", f'forbidden sysctl: "{sysctl.name}" not allowlisted')
     if pod.spec.os is not None and pod.spec.os.name not in ("", node_labels.get("kubernetes.io/os", "linux")):
         return Rejection("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
     return None

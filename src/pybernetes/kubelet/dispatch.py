@@ -240,6 +240,11 @@ class Dispatcher:
             if self.mirrors.static_of(mirror) is None:
                 await self._delete_mirror(mirror)
         if not self.config.simulated:
-            freed = await self._garbage.collect_images()
-            if freed:
-                logger.info("image garbage collection freed %d bytes", freed)
+            await self.free_disk()
+
+    async def free_disk(self) -> int:
+        """Remove images that nobody uses if the disk is too full; bytes freed."""
+        freed = await self._garbage.collect_images()
+        if freed:
+            logger.info("image garbage collection freed %d bytes", freed)
+        return freed

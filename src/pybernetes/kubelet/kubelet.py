@@ -27,10 +27,12 @@ from pybernetes.kubelet import (
     container_starter,
     dispatch,
     environment,
+    eviction_loop,
     garbage,
     image_manager,
     lease,
     lifecycle_hooks,
+    log_rotation,
     machine,
     naming,
     node_status,
@@ -232,9 +234,24 @@ class Kubelet:
             )
             files.look()
             group.start(files.run(), "static pods")
+        if not config.simulated:
+            self._guard_resources(group)
         self.dispatcher.settled = True
         group.start(self.dispatcher.housekeeping(), "housekeeping")
         self.ready.set()
+
+    def _guard_resources(self, group: tasks.TaskGroup) -> None:
+        """Keep logs small, and the node alive when memory or disk run short."""
+        config, cri = self.config, self.cri
+        rotation = log_rotation.LogRotation(
+            cri, self.clock, self.pleg.running, config.container_log_max_size, config.container_log_max_files
+        )
+        group.start(rotation.run(), "log rotation")
+        eviction = eviction_loop.EvictionLoop(
+            self.clock, config, cri, self.workers, self.events, self.dispatcher.all_pods
+        )
+        eviction.reclaim = self.dispatcher.free_disk
+        group.start(eviction.run(), "eviction")
 
     def _sandbox_options(self, pod: core.Pod) -> convert.SandboxOptions:
         config = self.config

@@ -134,6 +134,11 @@ class Pleg:
         limit = 3 * max(self._period_with_events, 60.0)
         return self._clock.monotonic() - self._last_relist < limit
 
+    def running(self) -> list[runtime.ContainerStatus]:
+        """All containers that ran when they were last looked at."""
+        state = runtime.ContainerState.RUNNING
+        return [one for status in self.statuses.values() for one in status.containers if one.state is state]
+
     async def pod_status(self, uid: str) -> runtime_status.PodStatus:
         """One pod as the runtime has it now."""
         sandboxes = await self._cri.list_pod_sandboxes(uid)
