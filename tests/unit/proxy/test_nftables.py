@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import re
 from typing import Any
 
 import msgspec
@@ -50,12 +51,15 @@ class Model:
     """The kernel's side, as far as the texts go: refuses what nft would refuse."""
 
     def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self.chains: dict[str, list[str]] = {}
         self.sets: dict[str, str] = {}
         self.elements: dict[tuple[str, str], str] = {}
 
     def full(self, text: str) -> None:
-        self.__init__()  # type: ignore[misc]
+        self._clear()
         lines = iter(text.splitlines()[3:-1])
         for line in lines:
             kind, _, rest = line.strip().partition(" ")
@@ -77,15 +81,9 @@ class Model:
             action, kind, _, _, name, *rest = line.split(" ", 5)
             body = rest[0] if rest else ""
             getattr(self, f"_{action}_{kind}")(name, body)
-        for target in (
-            rule.split("goto ")[1].split(" ")[0]
-            for rules in self.chains.values()
-            for rule in rules
-            if " goto " in f" {rule}"
-        ):
-            assert target.rstrip(",") in self.chains
-        for verdict in self.elements.values():
-            assert not verdict.startswith("goto ") or verdict[5:] in self.chains
+        verdicts = [*self.elements.values(), *(rule for rules in self.chains.values() for rule in rules)]
+        for target in re.findall(r"goto ([^ ,]+)", " ".join(verdicts)):
+            assert target in self.chains
 
     def _add(self, name: str, entry: str) -> None:
         key, _, value = entry.partition(" : ")
@@ -144,15 +142,12 @@ def random_rules(rng: random.Random, number: int) -> ruleset.ServiceRules:
         "has_endpoints": bool(cluster),
     }
     names = rng.sample([("", "tcp", 80), ("dns", "udp", 53), ("more", "tcp", 81)], rng.randrange(1, 3))
-    ports = [
-        ruleset.ServicePort(
-            **{**port, "node_port": port["node_port"] and port["node_port"] + place},
-            name=name,
-            protocol=protocol,
-            port=number_,
-        )
-        for place, (name, protocol, number_) in enumerate(names)
-    ]
+    ports = []
+    for place, (name, protocol, port_number) in enumerate(names):
+        own = {"name": name, "protocol": protocol, "port": port_number}
+        if port["node_port"]:
+            own["node_port"] = port["node_port"] + place
+        ports.append(ruleset.ServicePort(**{**port, **own}))
     return ruleset.ServiceRules(tuple(ports))
 
 
