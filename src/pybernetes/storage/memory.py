@@ -7,6 +7,7 @@ Upstream: k8s.io/apiserver/pkg/storage/etcd3 (semantics).
 """
 
 import bisect
+import dataclasses
 from collections.abc import Sequence
 
 from pybernetes.aio import clock as clocks
@@ -17,22 +18,32 @@ FIRST_REVISION = 1
 """The revision of an empty store, as etcd counts: resourceVersion "0" is never served."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The contents of a store at one revision, in key order; without history."""
+
+    records: tuple[Record, ...]
+    revision: int
+
+
 class MemoryBackend:
     """Current records, sorted keys and a log of the newest changes.
 
     `history` bounds the log: when it holds twice as many changes the older half is compacted away. With a clock,
-    history is compacted in time as well.
+    history is compacted in time as well. With a snapshot it begins with that, as if it had been compacted there.
     """
 
-    def __init__(self, *, history: int = 10_000, clock: clocks.Clock | None = None) -> None:
+    def __init__(
+        self, *, history: int = 10_000, clock: clocks.Clock | None = None, snapshot: Snapshot | None = None
+    ) -> None:
         self._clock = clock
         self._compactor: compaction.Compactor | None = None
         self._history = history
-        self._feed = feed.Feed(FIRST_REVISION)
-        self._revision = FIRST_REVISION
-        self._compacted = 0
-        self._records: dict[str, Record] = {}
-        self._keys: list[str] = []
+        self._revision = snapshot.revision if snapshot is not None else FIRST_REVISION
+        self._feed = feed.Feed(self._revision)
+        self._compacted = snapshot.revision if snapshot is not None else 0
+        self._records = {record.key: record for record in snapshot.records} if snapshot is not None else {}
+        self._keys = list(self._records)
         self._log: list[Event] = []
         self._closed = False
 
@@ -45,6 +56,10 @@ class MemoryBackend:
     def compacted(self) -> int:
         """The revision up to which history is gone."""
         return self._compacted
+
+    def snapshot(self) -> Snapshot:
+        """What is there now, to begin another store with."""
+        return Snapshot(tuple(self._records[key] for key in self._keys), self._revision)
 
     def subscribe(self, prefix: str, deliver: feed.Deliver) -> feed.Subscription:
         """Have `deliver` called with all later changes under `prefix`."""

@@ -8,6 +8,7 @@ Everything is real except the edges: storage is in memory, containers are simula
 
 import asyncio
 import dataclasses
+import datetime
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from pybernetes.cluster import components
 from pybernetes.cluster import config as configs
 from pybernetes.controllers import context as controller_context
 from pybernetes.crypto import certs
+from pybernetes.storage import memory
 from pybernetes.testing import hollow_node, outside
 
 Object = dict[str, Any]
@@ -49,9 +51,8 @@ class Cluster:
         self._secrets = _secrets()
         self._group = tasks.TaskGroup("test cluster")
         self._outside: outside.Outside | None = None
-        self.server, self.identities = components.api_server(
-            self.config, self._secrets, components.backend(self.config, None, self.clock), self.clock
-        )
+        self._store = memory.MemoryBackend(clock=self.clock, snapshot=_first_objects.get(self._beginning()))
+        self.server, self.identities = components.api_server(self.config, self._secrets, self._store, self.clock)
         self.client = self.identities.client(components.ADMIN, components.MASTERS)
         self.nodes = tuple(
             hollow_node.HollowNode(self.config, self.identities, self.clock, index)
@@ -69,6 +70,7 @@ class Cluster:
         """Return when the API is ready and every component of the options runs."""
         await self.server.start()
         await self.server.ready()
+        _first_objects.setdefault(self._beginning(), self._store.snapshot())
         ready = []
         if self.options.controllers:
             controllers = components.controller_manager(
@@ -83,7 +85,11 @@ class Cluster:
         for node in self.nodes:
             await node.start()
         for event in ready:
-            await self._group.until(event)
+            await self._group.until(event.wait(), "started")
+
+    def _beginning(self) -> datetime.datetime | None:
+        """What the first objects of clusters depend on: the time on a virtual clock."""
+        return self.clock.now() if isinstance(self.clock, clocks.VirtualClock) else None
 
     def _settings(self) -> controller_context.Settings:
         settings = self.options.settings
@@ -163,6 +169,10 @@ class Cluster:
     async def _namespace(resource: rest.Resource[Object], obj: Object, namespace: str) -> str:
         where = await resource.mapping()
         return (obj.get("metadata") or {}).get("namespace") or (namespace if where.namespaced else "")
+
+
+_first_objects: dict[datetime.datetime | None, memory.Snapshot] = {}
+"""What every cluster of this process begins with: made by the API server of the first, taken over by the others."""
 
 
 @functools.cache

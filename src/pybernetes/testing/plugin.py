@@ -1,6 +1,7 @@
 """The public pytest plugin: fixture `cluster` is a whole cluster in the test's process.
 
-Mark a test with `@pytest.mark.cluster(nodes=0, controllers=("replicaset",))` to change what it consists of.
+By default it is everything with one simulated node. `@pytest.mark.cluster(nodes=0, controllers=("replicaset",))`
+changes that: the options of `testing.cluster.Options`.
 """
 
 from collections.abc import AsyncIterator
