@@ -6,6 +6,7 @@ Upstream: cobra commands of cmd/*.
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -75,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         version = f"Kubernetes {pybernetes.KUBERNETES_VERSION}"
         one.add_argument("--version", action="version", version=version)
     module.add_arguments(one)
+    # Commands say what went wrong in their own words; components configure their logs themselves.
+    logging.getLogger("pybernetes").addHandler(logging.NullHandler())
     try:
         code: int = module.run(one.parse_args(given[1:]))
     except KeyboardInterrupt:

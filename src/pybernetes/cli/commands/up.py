@@ -23,6 +23,8 @@ from pybernetes.cluster import network, nodes, pki, processes, runtime
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 NODE = ("kubelet", "kube-proxy", "cluster-dns")
 SIMULATED_WITHOUT_ROOT = 1
+START_SECONDS = 90.0
+"""After that something is wrong that nobody reports."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Bring it up."""
     try:
         return asyncio.run(_up(arguments))
+    except TimeoutError:
+        print(
+            f"error: not ready after {START_SECONDS:.0f} s; `pybernetes logs` shows what it waits for", file=sys.stderr
+        )
+        return 1
     except (configs.ConfigError, network.NetworkError, runtime.RuntimeUnavailable, processes.StartError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -189,7 +196,11 @@ async def _start(
                 shown.done(str(report["stage"]))
 
     shown.waiting("starting " + ", ".join(name for name, _, _ in missing) + " (usually 2 to 5 s)")
-    await tasks.gather(*(follow(*one) for one in missing), name="start")
+    async with tasks.TaskGroup("up") as group:
+        # the first that cannot start ends the wait for the others: a node would wait for its API server for ever
+        started = [group.start(follow(*one), one[0]) for one in missing]
+        for one in started:
+            await group.until(asyncio.wait_for(asyncio.shield(one), START_SECONDS), "ready")
 
 
 def _next_steps(config: configs.ClusterConfig) -> None:

@@ -1,0 +1,127 @@
+"""The journey of one ReplicaSet on a real node: applied, running, replaced, scaled, deleted; its invariants hold."""
+
+import asyncio
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from pybernetes.aio import tasks
+from pybernetes.apimachinery import errors
+from pybernetes.client import rest
+from pybernetes.testing import journey
+
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+
+EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "replicaset.yaml"
+QUIET = 20
+"""Seconds of steady state in which nobody may write."""
+
+
+class Recorder:
+    """Follows Pods by a watch and lets the test wait for a state."""
+
+    def __init__(self, client: rest.Client) -> None:
+        self.changes: list[journey.Change] = []
+        self.pods: dict[str, dict[str, Any]] = {}
+        self._client = client
+        self._changed = asyncio.Event()
+
+    async def follow(self, since: str) -> None:
+        async with self._client.dynamic("v1", "Pod").watch("default", resource_version=since) as events:
+            async for event in events:
+                if event.type == "BOOKMARK":
+                    continue
+                self.changes.append(journey.Change(event.type, event.object))
+                name = event.object["metadata"]["name"]
+                if event.type == "DELETED":
+                    self.pods.pop(name, None)
+                else:
+                    self.pods[name] = event.object
+                self._changed.set()
+
+    async def until(self, condition: Callable[[list[dict[str, Any]]], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition([*self.pods.values()]):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+def _ready(pods: list[dict[str, Any]]) -> int:
+    def is_ready(pod: dict[str, Any]) -> bool:
+        conditions = pod["status"].get("conditions") or ()
+        return not pod["metadata"].get("deletionTimestamp") and any(
+            one["type"] == "Ready" and one["status"] == "True" for one in conditions
+        )
+
+    return sum(map(is_ready, pods))
+
+
+async def test_a_replica_set_from_apply_to_running_and_back(real_cluster: Any) -> None:
+    client = real_cluster.client()
+    sets, pods = client.dynamic("apps/v1", "ReplicaSet"), client.dynamic("v1", "Pod")
+    since = (await pods.list("default")).resource_version
+    before = len(real_cluster.audit())
+    recorder = Recorder(client)
+    async with tasks.TaskGroup("journey") as group:
+        group.start(recorder.follow(since), "watch")
+
+        await sets.create(yaml.safe_load(EXAMPLE.read_text()), "default")
+        await recorder.until(lambda found: _ready(found) == 3)
+
+        victim = next(iter(recorder.pods))
+        await pods.delete(victim, "default")
+        await recorder.until(lambda found: victim not in recorder.pods and _ready(found) == 3)
+
+        await sets.patch("web", {"spec": {"replicas": 5}}, "default")
+        await recorder.until(lambda found: _ready(found) == 5)
+        await sets.patch("web", {"spec": {"replicas": 2}}, "default")
+        await recorder.until(lambda found: _ready(found) == 2 and len(found) == 2)
+        settled = await sets.get("web", "default")
+        assert settled["status"]["readyReplicas"] == settled["status"]["availableReplicas"] == 2
+
+        await _nobody_writes(real_cluster, client)
+
+        await sets.delete("web", "default", propagation="Foreground")
+        await recorder.until(lambda found: not found)
+        with pytest.raises(errors.NotFound):
+            await sets.get("web", "default")
+    await client.close()
+    recorded = journey.Journey(recorder.changes, real_cluster.audit()[before:], real_cluster.cri_log(), wanted=5)
+    assert journey.check(recorded) == []
+
+
+async def _nobody_writes(real_cluster: Any, client: rest.Client) -> None:
+    """I12. The watch on something that nobody touches ends by itself after the time that it was given."""
+    start = len(real_cluster.audit())
+    async with client.dynamic("v1", "ConfigMap").watch("kube-public", timeout=QUIET) as events:
+        async for _ in events:
+            pass
+    assert journey.writes(real_cluster.audit()[start:], ("pods", "replicasets")) == []
+
+
+async def test_running_containers_survive_the_kubelet(real_cluster: Any) -> None:
+    client = real_cluster.client()
+    pods = client.dynamic("v1", "Pod")
+    since = (await pods.list("default")).resource_version
+    recorder = Recorder(client)
+    manifest = yaml.safe_load(EXAMPLE.read_text())
+    async with tasks.TaskGroup("kubelet") as group:
+        group.start(recorder.follow(since), "watch")
+        await client.dynamic("apps/v1", "ReplicaSet").create(manifest, "default")
+        await recorder.until(lambda found: _ready(found) == 3)
+        before = {name: _containers(pod) for name, pod in recorder.pods.items()}
+        real_cluster.kill("node")
+        real_cluster.up()
+        await client.dynamic("apps/v1", "ReplicaSet").patch("web", {"spec": {"replicas": 4}}, "default")
+        await recorder.until(lambda found: _ready(found) == 4)
+        assert {name: _containers(recorder.pods[name]) for name in before} == before
+        await client.dynamic("apps/v1", "ReplicaSet").delete("web", "default", propagation="Background")
+        await recorder.until(lambda found: not found)
+    await client.close()
+
+
+def _containers(pod: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(one["containerID"], one["restartCount"]) for one in pod["status"]["containerStatuses"]]
