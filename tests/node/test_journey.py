@@ -20,6 +20,10 @@ QUIET = 20
 """Seconds of steady state in which nobody may write."""
 
 
+SETTLING = 3
+"""Seconds for the last status of Pods that are gone."""
+
+
 class Recorder:
     """Follows Pods by a watch and lets the test wait for a state."""
 
@@ -95,10 +99,15 @@ async def test_a_replica_set_from_apply_to_running_and_back(real_cluster: Any) -
 
 async def _nobody_writes(real_cluster: Any, client: rest.Client) -> None:
     """I12. The watch on something that nobody touches ends by itself after the time that it was given."""
+
+    async def pass_time(seconds: float) -> None:
+        async with client.dynamic("v1", "ConfigMap").watch("kube-public", timeout=seconds) as events:
+            async for _ in events:
+                pass
+
+    await pass_time(SETTLING)
     start = len(real_cluster.audit())
-    async with client.dynamic("v1", "ConfigMap").watch("kube-public", timeout=QUIET) as events:
-        async for _ in events:
-            pass
+    await pass_time(QUIET)
     assert journey.writes(real_cluster.audit()[start:], ("pods", "replicasets")) == []
 
 
