@@ -20,10 +20,12 @@ import cases
 import replay
 
 from pybernetes.aio import clock as clocks
+from pybernetes.apiserver import app
+from pybernetes.apiserver.authn import x509
 from pybernetes.client import transport
-from pybernetes.cluster import components, config
-from pybernetes.crypto import certs
+from pybernetes.crypto import certs, jwt
 from pybernetes.http import messages
+from pybernetes.storage import memory
 
 ADMIN = "admin"
 PATIENCE = 5.0
@@ -35,12 +37,12 @@ class InProcessServer(cases.Server):
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         clock = clocks.RealClock()
-        settings = config.ClusterConfig(name="recorded", nodes=0, simulated_nodes=0, storage="memory")
         authority = certs.new_authority("kubernetes", now=clock.now())
-        secrets = components.Secrets(authority, certs.new_key())
-        store = components.backend(settings, None, clock)
-        self.server = components.api_server(settings, secrets, store, clock)
-        pair = certs.issue(authority, certs.Request(ADMIN, components.MASTERS), now=clock.now())
+        settings = app.ServerConfig(
+            certificate=x509.CertificateAuthenticator(clock), service_account_keys=jwt.Keys(certs.new_key())
+        )
+        self.server = app.ApiServer(settings, memory.MemoryBackend(clock=clock), clock)
+        pair = certs.issue(authority, certs.Request(ADMIN, ("system:masters",)), now=clock.now())
         shown = certs.to_der(pair.certificate)
         self._connection = messages.ConnectionInfo(("127.0.0.1", 0), tls=True, load_certificate=lambda: shown)
         self._resources = {}

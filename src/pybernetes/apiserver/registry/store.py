@@ -213,7 +213,7 @@ class Store(reading.StoredObjects):
         self._check_version(op, new, current)
         self._prepare_update(context, new, old)
         found = metadata.validate_update(new["metadata"], old["metadata"], namespaced=self.kind.namespaced)
-        found += self.environment.rules.validate_update(context.kind, new, old)
+        found += self.environment.rules.validate_update(context.kind, new, old, context.subresource)
         found += self.strategy.validate_update(context, new, old)
         if found:
             raise self.invalid(new["metadata"].get("name", ""), found)

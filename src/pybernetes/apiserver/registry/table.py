@@ -47,7 +47,7 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ("", "services"): _plain(
         generation=False, allow_create_on_update=True, returns_deleted=True, name_check=names.is_dns1035_label
     ),
-    ("apiregistration.k8s.io", "apiservices"): _plain(generation=False),
+    ("apiregistration.k8s.io", "apiservices"): _plain(generation=False, name_check=names.is_path_segment_name),
     ("apps", "controllerrevisions"): _plain(generation=False),
     (CERTIFICATES, "certificatesigningrequests"): _plain(generation=False, name_check=names.is_path_segment_name),
     (CERTIFICATES, "clustertrustbundles"): _plain(generation=False, allow_unconditional_update=False),
