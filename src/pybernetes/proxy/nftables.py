@@ -215,11 +215,12 @@ def base_chains(settings: TableSettings) -> dict[str, tuple[str, ...]]:
     node_lookup = "meta l4proto . th dport vmap"
     new = "ct state new"
     chains: dict[str, tuple[str, ...]] = {
-        "reject-chain": ("reject",),
+        # ICMP answers are rate-limited by the kernel, so that a client's seventh attempt within a second would hang
+        "reject-chain": ("meta l4proto tcp reject with tcp reset", "reject"),
         "firewall-check": (f"{lookup} @{FIREWALL_IPS}",),
         "service-endpoints-check": (f"{lookup} @{NO_ENDPOINT_SERVICES}",),
         "nodeport-endpoints-check": (f"ip daddr @nodeport-ips {node_lookup} @{NO_ENDPOINT_NODEPORTS}",),
-        "cluster-ips-check": (f"ip daddr @{CLUSTER_IPS} reject",),
+        "cluster-ips-check": (f"ip daddr @{CLUSTER_IPS} {REJECT}",),
         "masquerading": tuple(_masquerading(settings)),
         "services": (f"{lookup} @{SERVICE_IPS}", f"ip daddr @nodeport-ips {node_lookup} @{SERVICE_NODEPORTS}"),
     }
