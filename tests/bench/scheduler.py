@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from pybernetes.api.types import apps, core, meta, policy
+from pybernetes.api.types import apps, core, meta, policy, storage
 from pybernetes.apimachinery import labels
 from pybernetes.scheduler import algorithm, nominator, profiles, queue
 from pybernetes.scheduler.cache import Cache
 from pybernetes.scheduler.framework import CycleState, Plugin
-from pybernetes.scheduler.plugins import scheduling_gates
+from pybernetes.scheduler.node_info import PodInfo
+from pybernetes.scheduler.plugins import scheduling_gates, volume_binding
 
 LABELS = {"app": "web"}
 
@@ -57,6 +58,34 @@ class Lists:
     def disruption_budgets(self) -> Iterable[policy.PodDisruptionBudget]:
         return ()
 
+    def claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None:
+        return None
+
+    def volume(self, name: str) -> core.PersistentVolume | None:
+        return None
+
+    def volumes(self) -> Iterable[core.PersistentVolume]:
+        return ()
+
+    def storage_class(self, name: str) -> storage.StorageClass | None:
+        return None
+
+    def csi_driver(self, name: str) -> storage.CSIDriver | None:
+        return None
+
+    def csi_node(self, name: str) -> storage.CSINode | None:
+        return None
+
+    def storage_capacities(self) -> Iterable[storage.CSIStorageCapacity]:
+        return ()
+
+
+class NoVolumes:
+    """Nothing to bind."""
+
+    async def bind(self, pod: PodInfo, node_name: str, volumes: volume_binding.PodVolumes) -> None:
+        return
+
 
 async def _bind(binding: core.Binding) -> None:
     return
@@ -80,7 +109,7 @@ def main() -> None:
                 status=core.NodeStatus(capacity=amounts, allocatable=amounts),
             )
         )
-    needs = profiles.Dependencies(cache.snapshot, Lists(), _bind, nominator.Nominator(), _no_preemption)
+    needs = profiles.Dependencies(cache.snapshot, Lists(), _bind, nominator.Nominator(), NoVolumes(), _no_preemption)
     frameworks = profiles.build_all((profiles.Profile(),), needs)
     waiting = queue.PriorityQueue(frameworks, time.monotonic)
     resources = core.ResourceRequirements(requests={"cpu": "100m", "memory": "128Mi"})

@@ -47,6 +47,10 @@ class BindingCycle:
 
     async def _bind(self, decision: Decision) -> Status | None:
         context, profile, assumed = self._context, decision.profile, decision.assumed
+        waits = context.waiting.get(assumed.uid) is not None
+        if waits or profile.will_pre_bind(decision.state, assumed, decision.host):
+            # Others (an autoscaler, say) should know where it will be, since that takes a while.
+            self._failures.update_pod(decision.queued.pod, None, decision.host)
         status = await context.waiting.wait_on_permit(assumed.uid)
         if status is not None:
             return refusal_on(decision, status) if status.rejected else status

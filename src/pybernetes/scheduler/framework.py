@@ -306,6 +306,9 @@ class PermitPlugin(Protocol):
 class PreBindPlugin(Protocol):
     """Does what must be done before a Pod is bound (volumes)."""
 
+    def pre_bind_pre_flight(self, state: CycleState, pod: PodInfo, node_name: str) -> bool:
+        """Whether `pre_bind` will have anything to do."""
+
     async def pre_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
         """None when done."""
 

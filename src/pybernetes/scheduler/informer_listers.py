@@ -5,7 +5,7 @@ Upstream: client-go listers.
 
 from collections.abc import Iterable, Mapping
 
-from pybernetes.api.types import apps, core, policy
+from pybernetes.api.types import apps, core, policy, storage
 from pybernetes.apimachinery import labels
 from pybernetes.client.informer import InformerFactory
 
@@ -25,6 +25,12 @@ class InformerListers:
         self._replica_sets = informers.informer(apps.ReplicaSet)
         self._stateful_sets = informers.informer(apps.StatefulSet)
         self._budgets = informers.informer(policy.PodDisruptionBudget)
+        self.claims = informers.informer(core.PersistentVolumeClaim)
+        self.persistent_volumes = informers.informer(core.PersistentVolume)
+        self.storage_classes = informers.informer(storage.StorageClass)
+        self.csi_drivers = informers.informer(storage.CSIDriver)
+        self.csi_nodes = informers.informer(storage.CSINode)
+        self.capacities = informers.informer(storage.CSIStorageCapacity)
 
     def pod(self, namespace: str, name: str) -> core.Pod | None:
         """The newest known state of a Pod."""
@@ -58,3 +64,31 @@ class InformerListers:
     def disruption_budgets(self) -> Iterable[policy.PodDisruptionBudget]:
         """All of them."""
         return self._budgets.list()
+
+    def claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None:
+        """One, if it exists."""
+        return self.claims.get(namespace, name)
+
+    def volume(self, name: str) -> core.PersistentVolume | None:
+        """One, if it exists."""
+        return self.persistent_volumes.get("", name)
+
+    def volumes(self) -> Iterable[core.PersistentVolume]:
+        """All of them."""
+        return self.persistent_volumes.list()
+
+    def storage_class(self, name: str) -> storage.StorageClass | None:
+        """One, if it exists."""
+        return self.storage_classes.get("", name)
+
+    def csi_driver(self, name: str) -> storage.CSIDriver | None:
+        """One, if it exists."""
+        return self.csi_drivers.get("", name)
+
+    def csi_node(self, name: str) -> storage.CSINode | None:
+        """One, if it exists."""
+        return self.csi_nodes.get("", name)
+
+    def storage_capacities(self) -> Iterable[storage.CSIStorageCapacity]:
+        """All of them."""
+        return self.capacities.list()

@@ -6,7 +6,7 @@ Upstream: client-go listers, pkg/scheduler/framework/plugins/helper/spread.go. P
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from pybernetes.api.types import apps, core, meta, policy
+from pybernetes.api.types import apps, core, meta, policy, storage
 from pybernetes.apimachinery import labels
 from pybernetes.scheduler import node_info
 
@@ -36,6 +36,27 @@ class Listers(Protocol):
         """One, if it exists."""
 
     def disruption_budgets(self) -> Iterable[policy.PodDisruptionBudget]:
+        """All of them."""
+
+    def claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None:
+        """One, if it exists."""
+
+    def volume(self, name: str) -> core.PersistentVolume | None:
+        """One, if it exists."""
+
+    def volumes(self) -> Iterable[core.PersistentVolume]:
+        """All of them."""
+
+    def storage_class(self, name: str) -> storage.StorageClass | None:
+        """One, if it exists."""
+
+    def csi_driver(self, name: str) -> storage.CSIDriver | None:
+        """One, if it exists."""
+
+    def csi_node(self, name: str) -> storage.CSINode | None:
+        """One, if it exists."""
+
+    def storage_capacities(self) -> Iterable[storage.CSIStorageCapacity]:
         """All of them."""
 
 

@@ -18,10 +18,14 @@ from pybernetes.scheduler.plugins import (
     node_resources_balanced_allocation,
     node_resources_fit,
     node_unschedulable,
+    node_volume_limits,
     pod_topology_spread,
     priority_sort,
     scheduling_gates,
     taint_toleration,
+    volume_binding,
+    volume_restrictions,
+    volume_zone,
 )
 
 DEFAULT_SCHEDULER_NAME = "default-scheduler"
@@ -47,6 +51,7 @@ class Dependencies:
     listers: listers.Listers
     bind: default_binder.Bind
     nominator: nominator.Nominator
+    volume_binder: volume_binding.Binder
     default_preemption: Callable[[], framework.Plugin]
     """It needs the finished frameworks, so the component makes it."""
 
@@ -69,6 +74,10 @@ DEFAULT_PLUGINS: tuple[tuple[str, int, Make], ...] = (
     ("NodeAffinity", 2, lambda _: node_affinity.NodeAffinity()),
     ("NodePorts", 0, lambda _: node_ports.NodePorts()),
     ("NodeResourcesFit", 1, lambda n: node_resources_fit.NodeResourcesFit(n.snapshot)),
+    ("VolumeRestrictions", 0, lambda n: volume_restrictions.VolumeRestrictions(n.listers)),
+    ("NodeVolumeLimits", 0, lambda n: node_volume_limits.NodeVolumeLimits(n.listers)),
+    ("VolumeBinding", 0, lambda n: volume_binding.VolumeBinding(n.listers, n.volume_binder)),
+    ("VolumeZone", 0, lambda n: volume_zone.VolumeZone(n.listers)),
     ("PodTopologySpread", 2, _topology_spread),
     ("InterPodAffinity", 2, lambda n: inter_pod_affinity.InterPodAffinity(n.snapshot, n.listers)),
     ("DefaultPreemption", 0, lambda n: n.default_preemption()),

@@ -252,6 +252,10 @@ class Framework:
             return Status(Code.WAIT, text), waits
         return None, {}
 
+    def will_pre_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> bool:
+        """Whether binding may take a while."""
+        return any(plugin.pre_bind_pre_flight(state, pod, node_name) for _, plugin in self._pre_binds)
+
     async def run_pre_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
         """One after the other; the first that does not succeed stops it."""
         for name, plugin in self._pre_binds:

@@ -17,6 +17,7 @@ from pybernetes.client import events, informer, rest
 from pybernetes.scheduler import (
     algorithm,
     binding_cycle,
+    cluster_events,
     event_handlers,
     failure,
     framework,
@@ -27,6 +28,7 @@ from pybernetes.scheduler import (
     preemption_executor,
     profiles,
     queue,
+    volume_binder,
     waiting_pods,
 )
 from pybernetes.scheduler.binding_cycle import Decision
@@ -72,6 +74,7 @@ class Scheduler:
             self._listers,
             self._post_binding,
             nominations,
+            volume_binder.VolumeBinder(client, self._listers, clock),
             lambda: default_preemption.DefaultPreemption(evaluator, executor, lambda name: self.profiles[name]),
         )
         self.profiles = profiles.build_all(config.profiles, needs)
@@ -109,7 +112,14 @@ class Scheduler:
         incoming = context.instruments.incoming
         self.queue.on_incoming = lambda name, event: incoming.labels(name, event).inc()
         handlers = event_handlers.EventHandlers(self.cache, self.queue, self.profiles, context.waiting.reject)
-        handlers.add_all_event_handlers(self._listers.pods, self._listers.nodes)
+        known = self._listers
+        handlers.add_all_event_handlers(known.pods, known.nodes)
+        handlers.offer(known.claims, cluster_events.PERSISTENT_VOLUME_CLAIM)
+        handlers.offer(known.persistent_volumes, cluster_events.PERSISTENT_VOLUME)
+        handlers.offer(known.storage_classes, cluster_events.STORAGE_CLASS)
+        handlers.offer(known.csi_drivers, cluster_events.CSI_DRIVER)
+        handlers.offer(known.csi_nodes, cluster_events.CSI_NODE)
+        handlers.offer(known.capacities, cluster_events.CSI_STORAGE_CAPACITY)
 
     async def _post_binding(self, binding: core.Binding) -> None:
         metadata = binding.metadata

@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.api.types import apps, core, meta, policy
+from pybernetes.api.types import apps, core, meta, policy, storage
 from pybernetes.apimachinery import labels as selectors
 from pybernetes.scheduler import framework, nominator, profiles, runtime
 from pybernetes.scheduler.cache import Cache
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.framework import CycleState, Status
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
+from pybernetes.scheduler.plugins import volume_binding
 
 GI = 1024**3
 
@@ -54,8 +55,8 @@ def node(name: str = "n", cpu: str = "4", memory_size: str = "8Gi", pods: str = 
 def cache_of(nodes: Iterable[core.Node], pods: Iterable[core.Pod] = ()) -> Cache:
     """A cache with these objects."""
     cache = Cache()
-    for one in nodes:
-        cache.add_node(one)
+    for made in nodes:
+        cache.add_node(made)
     for one in pods:
         cache.add_pod(one)
     cache.update_snapshot()
@@ -107,6 +108,32 @@ class Lists:
     def disruption_budgets(self) -> Iterable[policy.PodDisruptionBudget]:
         return self._all(policy.PodDisruptionBudget)
 
+    def claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None:
+        found: core.PersistentVolumeClaim | None = self._one(core.PersistentVolumeClaim, namespace, name)
+        return found
+
+    def volume(self, name: str) -> core.PersistentVolume | None:
+        found: core.PersistentVolume | None = self._one(core.PersistentVolume, "", name)
+        return found
+
+    def volumes(self) -> Iterable[core.PersistentVolume]:
+        return self._all(core.PersistentVolume)
+
+    def storage_class(self, name: str) -> storage.StorageClass | None:
+        found: storage.StorageClass | None = self._one(storage.StorageClass, "", name)
+        return found
+
+    def csi_driver(self, name: str) -> storage.CSIDriver | None:
+        found: storage.CSIDriver | None = self._one(storage.CSIDriver, "", name)
+        return found
+
+    def csi_node(self, name: str) -> storage.CSINode | None:
+        found: storage.CSINode | None = self._one(storage.CSINode, "", name)
+        return found
+
+    def storage_capacities(self) -> Iterable[storage.CSIStorageCapacity]:
+        return self._all(storage.CSIStorageCapacity)
+
 
 def namespace(name: str, **labels: str) -> core.Namespace:
     """A namespace with labels."""
@@ -119,6 +146,13 @@ class Nothing:
     name = "DefaultPreemption"
 
 
+class NoVolumes:
+    """A binder that has nothing to do."""
+
+    async def bind(self, pod: PodInfo, node_name: str, volumes: volume_binding.PodVolumes) -> None:
+        return None
+
+
 async def _bind(binding: core.Binding) -> None:
     return None
 
@@ -128,7 +162,7 @@ def default_framework(
 ) -> runtime.Framework:
     """The default profile over a cache, without preemption."""
     needs = profiles.Dependencies(
-        cache.snapshot, lists or Lists(), _bind, nominations or nominator.Nominator(), Nothing
+        cache.snapshot, lists or Lists(), _bind, nominations or nominator.Nominator(), NoVolumes(), Nothing
     )
     return profiles.build(profiles.Profile(), needs)
 

@@ -215,8 +215,7 @@ def test_nominated_pods_count_as_if_they_were_there() -> None:
     one = objects.default_framework(cache, nominations=nominations)
     state, node = CycleState(), cache.snapshot.nodes[0]
     low, high = objects.info("low", "500m", priority=5), objects.info("high", "500m", priority=20)
-    filters = one.active_filters(state)
-    state.skip_filter |= {"NodeName", "NodeAffinity", "NodePorts", "PodTopologySpread", "InterPodAffinity"}
+    one.run_pre_filter(state, low, cache.snapshot)
     filters = one.active_filters(state)
     assert objects.message(one.run_filter_with_nominated_pods(filters, state, low, node)) == "Insufficient cpu"
     assert one.run_filter_with_nominated_pods(filters, state, high, node) is None
