@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
 from pybernetes.kubelet import config as configs
-from pybernetes.kubelet import eviction, machine, pod_workers, recording
+from pybernetes.kubelet import eviction, machine, measures, pod_workers, recording
 from pybernetes.kubelet.cri import runtime
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class EvictionLoop:
         for pod in eviction.rank(running, signal, used)[:1]:
             text = eviction.message(pod, signal, used)
             self._events.pod(pod, recording.WARNING, "Evicted", text)
+            measures.evictions.labels("memory.available" if signal.resource == "memory" else "nodefs.available").inc()
             grace = 0 if signal.resource == "memory" else 1
             kill = pod_workers.Kill("Evicted", text, "Failed", grace, eviction.condition(pod, text))
             self._workers.kill(pod.metadata.uid, kill)

@@ -18,7 +18,7 @@ from typing import Any
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
-from pybernetes.kubelet import runtime_status, termination_message
+from pybernetes.kubelet import measures, runtime_status, termination_message
 from pybernetes.kubelet.cri import runtime
 
 logger = logging.getLogger(__name__)
@@ -106,9 +106,11 @@ class Pleg:
 
     async def relist(self) -> dict[str, runtime_status.PodStatus]:
         """Look at everything once; tell of pods that differ from the last look. The answer has no addresses."""
+        begin = self._clock.monotonic()
         sandboxes = await self._cri.list_pod_sandboxes()
         containers = await self._cri.list_containers()
         self._last_relist = self._clock.monotonic()
+        measures.relist_duration.observe(self._last_relist - begin)
         seen: dict[str, set[tuple[str, Any]]] = {}
         pods: dict[str, runtime_status.PodStatus] = {}
         by_sandbox = {one.id: one.uid for one in sandboxes}

@@ -289,6 +289,8 @@ def _from_runtime(
     match seen.state:
         case runtime.ContainerState.RUNNING:
             state = core.ContainerState(running=core.ContainerStateRunning(startedAt=_time(seen.started_at)))
+        case runtime.ContainerState.EXITED if _told_before(before, container_id) and before is not None:
+            state = before.state  # the file with its last words may be gone by now
         case runtime.ContainerState.EXITED:
             state = core.ContainerState(
                 terminated=core.ContainerStateTerminated(
@@ -325,6 +327,12 @@ def _from_runtime(
         volumeMounts=before.volumeMounts if before is not None else _mount_statuses(container),
         user=user,
     )
+
+
+def _told_before(before: core.ContainerStatus | None, container_id: str) -> bool:
+    """Whether the end of this very container has been reported."""
+    ended = before.state.terminated if before is not None else None
+    return ended is not None and ended.containerID == container_id
 
 
 def _waiting_for_start(

@@ -18,6 +18,7 @@ from pybernetes.client import rest
 from pybernetes.kubelet import (
     actions,
     admission,
+    measures,
     pleg,
     pod_conditions,
     pod_status,
@@ -63,6 +64,8 @@ class PodSync:
         self._parts = parts
         self._reasons: dict[str, dict[str, tuple[str, str]]] = {}
         self._resizing: dict[str, core.PodCondition] = {}
+        self._first_seen: dict[str, float] = {}
+        """when pods that have not run yet were seen first"""
         self.manager: runtime_manager.RuntimeManager
         self.handlers: dict[str, str] = {}
         """runtime handler by pod uid"""
@@ -72,6 +75,8 @@ class PodSync:
     async def sync_pod(self, pod: core.Pod) -> pod_workers.Synced:
         """Report where the pod stands, then bring its containers to what the spec says."""
         parts, uid = self._parts, pod.metadata.uid
+        if pod.status.phase == "Pending":
+            self._first_seen.setdefault(uid, parts.clock.monotonic())
         seen = await parts.pleg.pod_status(uid)
         parts.prober.add_pod(pod)
         parts.prober.update(pod, seen)
@@ -153,6 +158,8 @@ class PodSync:
         api = self.generate(pod, seen)
         if pod_conditions.is_terminal(api.phase):
             return True
+        if api.phase == "Running" and (begin := self._first_seen.pop(pod.metadata.uid, None)) is not None:
+            measures.pod_start_duration.observe(self._parts.clock.monotonic() - begin)
         self._parts.statuses.set(pod, api)
         todo = actions.compute_pod_actions(pod, seen, observed)
         return not todo.nothing_to_do
@@ -244,6 +251,7 @@ class PodSync:
     def forget(self, uid: str) -> None:
         """Nothing of the pod is left."""
         self._reasons.pop(uid, None)
+        self._first_seen.pop(uid, None)
         self._resizing.pop(uid, None)
         self.handlers.pop(uid, None)
         known = self._parts.pleg.statuses.get(uid)

@@ -22,7 +22,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors
 from pybernetes.client import transport
-from pybernetes.kubelet import pod_conditions, runtime_manager
+from pybernetes.kubelet import measures, pod_conditions, runtime_manager
 from pybernetes.kubelet.cri import runtime
 
 logger = logging.getLogger(__name__)
@@ -256,7 +256,9 @@ class PodWorker:
         return _BACK_OFF if self.state is State.SYNC else _TERMINATION_RETRY
 
     async def _sync(self) -> float | None:
+        begin = self._clock.monotonic()
         synced = await self._syncer.sync_pod(self.pod)
+        measures.pod_worker_duration.labels("sync").observe(self._clock.monotonic() - begin)
         if synced.terminal and self.state is State.SYNC:
             self.state = State.TERMINATING
         if self.state is not State.SYNC:

@@ -25,6 +25,7 @@ from pybernetes.kubelet import (
     deadline,
     keyed_backoff,
     lifecycle_hooks,
+    measures,
     recording,
     resize,
     resources,
@@ -147,11 +148,13 @@ class RuntimeManager:
     async def _create_sandbox(
         self, pod: core.Pod, config: runtime.Message, result: SyncResult
     ) -> runtime.Sandbox | None:
+        measures.started_pods.inc()
         try:
             sandbox_id = await self._cri.run_pod_sandbox(config, self._outside.runtime_handler(pod))
         except runtime.CriError as failure:
             if self._outside.termination_requested(pod.metadata.uid):
                 return None  # deleted meanwhile: not worth a word
+            measures.started_pods_errors.inc()
             self._events.pod(
                 pod, recording.WARNING, recording.FAILED_SANDBOX, f"Failed to create pod sandbox: {failure}"
             )
@@ -193,8 +196,10 @@ class RuntimeManager:
         place: container_starter.Place,
         result: SyncResult,
     ) -> bool:
+        kind = measures.container_type(container, init=container in pod.spec.initContainers)
         try:
             self._check_backoff(pod, container, status)
+            measures.started_containers.labels(kind).inc()
             container_id = await self._starter.start(pod, container, status, place)
             self.actuated[container_id] = container.resources
             try:
@@ -204,6 +209,8 @@ class RuntimeManager:
                 raise
         except start_errors.StartError as failure:
             result.failed(container.name, failure)
+            if failure.reason != start_errors.CRASH_LOOP_BACK_OFF:
+                measures.started_containers_errors.labels(kind, failure.reason).inc()
             return False
         except runtime.CriError as failure:
             result.fail(str(failure))

@@ -323,6 +323,24 @@ async def test_a_static_pod_outlives_its_mirror(node: Node) -> None:
     await node.cluster.wait("v1", "Pod", lambda pods: not pods, "default")
 
 
+async def test_a_debug_container_joins_a_running_pod(node: Node) -> None:
+    await node.run("plain")
+    await node.ready("plain")
+    debug = {"name": "debug", "image": images.DEMO_IMAGE, "targetContainerName": "c", "command": ["sleep", "1000"]}
+    patch = {"spec": {"ephemeralContainers": [debug]}}
+    await node.pods.patch("plain", patch, "default", type="strategic", subresource="ephemeralcontainers")
+
+    def runs(pod: core.Pod) -> bool:
+        return any(one.state.running is not None for one in pod.status.ephemeralContainerStatuses)
+
+    pod = await node.until("plain", runs)
+    assert pod.status.containerStatuses[0].restartCount == 0
+    found = node.agent.pleg.statuses[pod.metadata.uid].find("debug")
+    assert found is not None
+    processes = await node.agent.cri.exec_sync(found.id, ["ps"], 5)
+    assert b"httpd" in processes.stdout
+
+
 async def test_resizing_in_place(node: Node) -> None:
     small = {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
     await node.run("elastic", container={"resources": small})

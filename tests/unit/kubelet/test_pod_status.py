@@ -243,3 +243,10 @@ def test_statuses_encode_as_upstream_writes_them(make_pod: MakePod, make_status:
     assert encoded["lastState"] == {}
     assert encoded["resources"] == {}
     assert encoded["restartCount"] == 0
+
+
+def test_an_end_once_told_is_not_told_otherwise(make_pod: MakePod, make_status: MakeStatus) -> None:
+    pod = make_pod(restartPolicy="Never")
+    old = generate(pod, make_status(("c", DONE, {"message": "last words"})))
+    again = generate(pod, make_status(("c", DONE)), old=old)
+    assert again.containerStatuses[0].state == old.containerStatuses[0].state

@@ -34,7 +34,13 @@ class CriClient:
 
         self._grpc: Any = grpc
         self._pb: Any = api_pb2
-        options = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.enable_http_proxy", 0)]
+        options = [
+            ("grpc.max_receive_message_length", _MAX_MESSAGE),
+            ("grpc.enable_http_proxy", 0),
+            # A runtime that was restarted must be found again soon.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 3000),
+        ]
         self._channel = grpc.aio.insecure_channel(_target(endpoint), options=options)
         self._image_channel = self._channel
         if image_endpoint and image_endpoint != endpoint:
