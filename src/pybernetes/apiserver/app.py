@@ -19,13 +19,13 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api import kinds
 from pybernetes.api.openapi import documents
-from pybernetes.apiserver import bootstrap, checks, dispatch, follow, pipeline, request_info
+from pybernetes.apiserver import bootstrap, checks, dispatch, follow, openid, pipeline, request_info
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import authenticator, service_account
 from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.authz import node, rbac
-from pybernetes.apiserver.filters import audit, authentication, authorization, deadline, impersonation
+from pybernetes.apiserver.filters import audit, authentication, authorization, deadline, fairness, impersonation
 from pybernetes.apiserver.filters import recovery as recovering
 from pybernetes.apiserver.filters import request_id as numbering
 from pybernetes.apiserver.registry import stores as all_stores
@@ -68,7 +68,7 @@ class ApiServer:
         self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=own)
         self.health = checks.Endpoints()
         self.openapi = documents.Publisher(self.served)
-        self.routes: dict[str, contexts.Handler] = {}
+        self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)
         self.documents: dict[Any, Any] = {}
         self.rbac = rbac.RbacAuthorizer()
         self.nodes = node.NodeAuthorizer()
@@ -99,6 +99,7 @@ class ApiServer:
             deadline.deadline,
             authentication.Authentication(self.authenticator),
             impersonation.Impersonation(self.authorizer),
+            fairness.Fairness(),
             authorization.Authorization(self.authorizer),
         )
 
@@ -115,6 +116,7 @@ class ApiServer:
         for name, _ in hooks:
             self.health.add_hook(name)
         self._hooks = self._group.start(self._run_hooks(hooks), "post-start hooks")
+        self._group.start(bootstrap.keep(self, self.clock, self._hooks), "kubernetes service")
 
     async def ready(self) -> None:
         """Return when every post-start hook is done; raises what stopped one."""

@@ -4,19 +4,23 @@ Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice,defaul
 pkg/registry/{rbac,scheduling}/rest.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
-from pybernetes.apimachinery import errors, meta
+from pybernetes.apimachinery import errors, meta, timestamps
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.authz import default_roles
 from pybernetes.apiserver.registry import operation, stores
 
 Object = dict[str, Any]
+Mend = Callable[[Object, Object], bool]
 Hook = tuple[str, Callable[[], Awaitable[None]]]
 
+AUTO_UPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 NAMESPACES = (
     meta.NAMESPACE_SYSTEM,
     meta.NAMESPACE_PUBLIC,
@@ -57,12 +61,41 @@ class Config(Protocol):
 class Server(Protocol):
     """What bootstrapping needs of a server."""
 
+    clock: clocks.Clock
     served: kinds.KindTable
     stores: stores.Stores
 
     @property
     def config(self) -> Config:
         """The server's configuration."""
+
+
+PRIORITIES = {
+    "": (18000, 1),
+    "admissionregistration.k8s.io": (16700, 15),
+    "apiextensions.k8s.io": (16700, 15),
+    "apps": (17800, 15),
+    "authentication.k8s.io": (17700, 15),
+    "authorization.k8s.io": (17600, 15),
+    "autoscaling": (17500, 15),
+    "batch": (17400, 15),
+    "certificates.k8s.io": (17300, 15),
+    "coordination.k8s.io": (16500, 15),
+    "discovery.k8s.io": (16200, 15),
+    "events.k8s.io": (17750, 15),
+    "flowcontrol.apiserver.k8s.io": (16100, 21),
+    "networking.k8s.io": (17200, 15),
+    "node.k8s.io": (16300, 15),
+    "policy": (17100, 15),
+    "rbac.authorization.k8s.io": (17000, 15),
+    "resource.k8s.io": (16200, 21),
+    "scheduling.k8s.io": (16600, 15),
+    "storage.k8s.io": (16800, 15),
+    "storagemigration.k8s.io": (15800, 15),
+}
+"""Group → groupPriorityMinimum and versionPriority of its APIService."""
+
+KEEP_SECONDS = 60.0
 
 
 def hooks(server: Server) -> tuple[Hook, ...]:
@@ -74,59 +107,99 @@ def hooks(server: Server) -> tuple[Hook, ...]:
         ("scheduling/bootstrap-system-priority-classes", maker.priority_classes),
         ("start-kubernetes-service-cidr-controller", maker.service_range),
         ("bootstrap-controller", maker.kubernetes_service),
+        ("kube-apiserver-autoregistration", maker.api_services),
     )
 
 
+async def keep(server: Server, clock: clocks.Clock, started: "asyncio.Task[None]") -> None:
+    """Once the hooks are done: make again what somebody deletes though the cluster cannot be without it."""
+    await asyncio.wait([started])
+    maker = Maker(server)
+    while True:
+        await clock.sleep(KEEP_SECONDS)
+        await maker.namespaces()
+        await maker.kubernetes_service()
+
+
 class Maker:
-    """Makes what is missing; what is there stays as it is unless it is ours to keep right."""
+    """Makes what is missing, and keeps right what is ours; the rest of what is there stays as it is."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def _create(self, obj: Object) -> None:
-        """Create an object as the server itself, with all that any creation passes; nothing if it exists."""
+    async def _ensure(self, obj: Object, mend: Mend | None = None) -> None:
+        """Create an object as the server itself, with all that any creation passes.
+
+        If it exists, `mend(existing, wanted)` may change it; it says whether it did.
+        """
         group, _, version = obj["apiVersion"].rpartition("/")
         kind = self._server.served.by_gvk(group, version, obj["kind"])
         assert kind is not None
         facts = obj["metadata"]
         op = operation.Operation(kind, USER, facts.get("namespace", ""), facts["name"], manager="kube-apiserver")
         store = self._server.stores.of(kind)
-        if await store.find(op.namespace, op.name) is not None:
-            return
+        found = await store.find(op.namespace, op.name)
         store.environment.rules.default(kind, obj)
-        try:
-            await store.create(op, obj)
-        except errors.AlreadyExists:
-            return
+        if found is None:
+            try:
+                await store.create(op, obj)
+            except errors.AlreadyExists:
+                return
+        elif mend is not None and mend(found.object(), obj):
+            await store.rewrite(op, lambda existing: _apply(mend, existing, obj))
 
     async def namespaces(self) -> None:
         """The namespaces that always exist."""
         for name in NAMESPACES:
-            await self._create(meta.new_object("v1", "Namespace", name))
+            await self._ensure(meta.new_object("v1", "Namespace", name))
 
     async def roles(self) -> None:
         """Upstream's default roles and bindings."""
         for obj in default_roles.objects():
-            await self._create(obj)
+            await self._ensure(obj, _mend_role)
 
     async def priority_classes(self) -> None:
         """The two classes of the system itself."""
         for name, value, text in CRITICAL:
             obj = meta.new_object("scheduling.k8s.io/v1", "PriorityClass", name)
-            await self._create({**obj, "value": value, "description": text})
+            await self._ensure({**obj, "value": value, "description": text})
 
     async def service_range(self) -> None:
         """The ServiceCIDR `kubernetes`."""
         obj = meta.new_object("networking.k8s.io/v1", "ServiceCIDR", "kubernetes")
-        await self._create({**obj, "spec": {"cidrs": [self._server.config.service_range]}})
+        await self._ensure({**obj, "spec": {"cidrs": [self._server.config.service_range]}})
+
+    async def api_services(self) -> None:
+        """An APIService for each group and version that this server serves itself."""
+        now = timestamps.format_time(self._server.clock.now())
+        condition = {
+            "type": "Available",
+            "status": "True",
+            "lastTransitionTime": now,
+            "reason": "Local",
+            "message": "Local APIServices are always available",
+        }
+        for group, versions in self._server.served.groups().items():
+            if group not in PRIORITIES:
+                continue
+            least, priority = PRIORITIES[group]
+            for version in versions:
+                obj = meta.new_object("apiregistration.k8s.io/v1", "APIService", f"{version}.{group}")
+                obj["metadata"]["labels"] = {"kube-aggregator.kubernetes.io/automanaged": "onstart"}
+                obj["spec"] = {"version": version, "groupPriorityMinimum": least, "versionPriority": priority}
+                if group:
+                    obj["spec"]["group"] = group
+                if version == "v2":
+                    obj["spec"]["versionPriority"] = 30
+                await self._ensure(obj)
+                await self._ensure({**obj, "status": {"conditions": [condition]}}, _mend_available)
 
     async def kubernetes_service(self) -> None:
-        """The Service `kubernetes` and its endpoints: this server."""
+        """The Service `kubernetes` and its endpoints: this server, wherever it listens now."""
         config = self._server.config
         first = str(ipaddress.ip_network(config.service_range)[1])
-        labels = {"component": "apiserver", "provider": "kubernetes"}
         service = meta.new_object("v1", "Service", "kubernetes", meta.NAMESPACE_DEFAULT)
-        service["metadata"]["labels"] = labels
+        service["metadata"]["labels"] = {"component": "apiserver", "provider": "kubernetes"}
         service["spec"] = {
             "clusterIP": first,
             "clusterIPs": [first],
@@ -134,13 +207,56 @@ class Maker:
             "type": "ClusterIP",
             "sessionAffinity": "None",
         }
-        await self._create(service)
+        await self._ensure(service, _mend_ports)
         endpoints = meta.new_object("v1", "Endpoints", "kubernetes", meta.NAMESPACE_DEFAULT)
         endpoints["metadata"]["labels"] = {"endpointslice.kubernetes.io/skip-mirror": "true"}
         address, port = config.advertise_address, {"name": "https", "port": config.port, "protocol": "TCP"}
-        await self._create({**endpoints, "subsets": [{"addresses": [{"ip": address}], "ports": [port]}]})
+        endpoints["subsets"] = [{"addresses": [{"ip": address}], "ports": [port]}]
+        await self._ensure(endpoints, _mend_members)
         family = "IPv6" if ":" in address else "IPv4"
         piece = meta.new_object("discovery.k8s.io/v1", "EndpointSlice", "kubernetes", meta.NAMESPACE_DEFAULT)
         piece["metadata"]["labels"] = {"kubernetes.io/service-name": "kubernetes"}
         ready = {"addresses": [address], "conditions": {"ready": True}}
-        await self._create({**piece, "addressType": family, "endpoints": [ready], "ports": [port]})
+        piece |= {"addressType": family, "endpoints": [ready], "ports": [port]}
+        await self._ensure(piece, _mend_members)
+
+
+def _apply(mend: Mend, existing: Object, wanted: Object) -> None:
+    mend(existing, wanted)
+
+
+def _mend_members(existing: Object, wanted: Object) -> bool:
+    """Everything but the identity is as we want it."""
+    changed = {name: value for name, value in wanted.items() if name != "metadata" and existing.get(name) != value}
+    existing.update(changed)
+    return bool(changed)
+
+
+def _mend_ports(existing: Object, wanted: Object) -> bool:
+    ports = existing["spec"].get("ports") or [{}]
+    target = wanted["spec"]["ports"][0]["targetPort"]
+    if ports[0].get("targetPort") == target:
+        return False
+    existing["spec"]["ports"] = [{**ports[0], "targetPort": target}, *ports[1:]]
+    return True
+
+
+def _mend_available(existing: Object, wanted: Object) -> bool:
+    if meta.condition_is(existing, "Available"):
+        return False
+    existing["status"] = wanted["status"]
+    return True
+
+
+def _mend_role(existing: Object, wanted: Object) -> bool:
+    """A default role gets back what it lacks, unless its annotation says otherwise; what was added to it stays."""
+    if meta.annotations(existing).get(AUTO_UPDATE) != "true" or "aggregationRule" in wanted:
+        return False
+    changed = False
+    for member in ("rules", "subjects"):
+        have = existing.get(member) or []
+        missing = [one for one in wanted.get(member) or () if one not in have]
+        if missing:
+            existing[member] = [*have, *missing]
+            changed = True
+    return changed

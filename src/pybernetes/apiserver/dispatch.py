@@ -28,6 +28,12 @@ VERBS: dict[str, Verb] = {
 }
 ON_ONE = frozenset({"get", "update", "patch", "delete"})
 
+DEPRECATED = {
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+"""What clients of a resource are told in a Warning header."""
+
 NOT_FOUND = "the server could not find the requested resource"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
@@ -99,6 +105,9 @@ async def dispatch(context: contexts.RequestContext) -> contexts.AnyResponse:
         return routes.page_not_found()
     check_method(context)
     kind = context.kind
+    deprecated = DEPRECATED.get((kind.group, kind.version, kind.plural))
+    if deprecated is not None:
+        context.warn(deprecated)
     if context.sub is not None:
         special = subresources.find(kind, context.sub.name, info.verb)
         if special is not None:

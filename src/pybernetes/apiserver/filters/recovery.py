@@ -13,6 +13,7 @@ from pybernetes.apimachinery import errors
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.verbs import negotiate
 from pybernetes.http import messages
+from pybernetes.storage import backend as backends
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,9 @@ async def recovery(context: contexts.RequestContext, proceed: contexts.Handler) 
         return await proceed(context)
     except errors.StatusError as error:
         return failure(context, error)
+    except backends.StorageError as error:
+        logger.warning("%s %s: storage: %s", context.request.method, context.request.target, error)
+        return failure(context, errors.InternalError(f"storage: {error}"))
     except Exception as error:
         logger.exception("%s %s failed", context.request.method, context.request.target)
         return failure(context, errors.InternalError(f"{type(error).__name__} in the server, see its log"))

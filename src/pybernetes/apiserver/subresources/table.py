@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pybernetes.api import kinds
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import store as stores
-from pybernetes.apiserver.subresources import binding, eviction, pods, proxy, reviews, scale, token
+from pybernetes.apiserver.subresources import binding, components, eviction, pods, proxy, reviews, scale, token
 
 Handler = Callable[[contexts.RequestContext, stores.Store], Awaitable[contexts.AnyResponse]]
 Virtual = Callable[[contexts.RequestContext], Awaitable[contexts.AnyResponse]]
@@ -35,6 +35,7 @@ AUTHORIZATION = "authorization.k8s.io"
 
 VIRTUAL: dict[tuple[str, str], Virtual] = {
     ("", "bindings"): binding.create_binding,
+    ("", "componentstatuses"): components.serve,
     (AUTHENTICATION, "tokenreviews"): reviews.token,
     (AUTHENTICATION, "selfsubjectreviews"): reviews.self_subject,
     (AUTHORIZATION, "subjectaccessreviews"): reviews.subject_access,
