@@ -100,6 +100,8 @@ async def _configure(
         "verbosity": arguments.verbosity,
     }
     given = {key: value for key, value in settings.items() if value is not None}
+    if existing is not None and given.get("port") == 0:
+        del given["port"]  # "any free port" was chosen when the cluster was made
     base = existing or configs.ClusterConfig(name=arguments.name)
     config = msgspec.structs.replace(base, **given)
     config.check()
