@@ -1,4 +1,4 @@
-"""What a request costs in the API server, from `handle(request)` to the answer. Run: `python tests/bench/api.py [NAME]`.
+"""What a request costs in the API server, `handle(request)` alone. Run: `python tests/bench/api.py [NAME]`.
 
 No sockets, memory storage, 1,000 pods of upstream's golden file with managedFields. Processor time. With a NAME that
 phase is profiled. Budgets: GET of a pod 60 us end to end (40 us here), LIST of 1,000 pods below upstream's 60 ms.
