@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from pybernetes.aio import tasks
-from pybernetes.apimachinery import errors
 from pybernetes.client import rest
 from pybernetes.testing import journey
 
@@ -90,11 +89,19 @@ async def test_a_replica_set_from_apply_to_running_and_back(real_cluster: Any) -
 
         await sets.delete("web", "default", propagation="Foreground")
         await recorder.until(lambda found: not found)
-        with pytest.raises(errors.NotFound):
-            await sets.get("web", "default")
+        await _gone(sets, "web")
     await client.close()
     recorded = journey.Journey(recorder.changes, real_cluster.audit()[before:], real_cluster.cri_log(), wanted=5)
     assert journey.check(recorded) == []
+
+
+async def _gone(resource: rest.Resource[dict[str, Any]], name: str) -> None:
+    page = await resource.list("default", field_selector=f"metadata.name={name}")
+    if page.items:
+        async with asyncio.timeout(30), resource.watch("default", resource_version=page.resource_version) as events:
+            async for event in events:
+                if event.type == "DELETED" and event.object["metadata"]["name"] == name:
+                    return
 
 
 async def _nobody_writes(real_cluster: Any, client: rest.Client) -> None:
