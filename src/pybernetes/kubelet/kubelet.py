@@ -139,7 +139,7 @@ class Kubelet:
             self.services = self._factory.informer(core.Service)
             self.cache = objects.ObjectCache(self._factory, clock, dispatcher.object_changed)
             self.volumes = manager.VolumeManager(
-                client, clock, config, self.cache, self.events, group, self._environment_sources
+                manager.Parts(client, clock, config, self.cache, self.events, group, self._environment_sources)
             )
         self._sync = pod_sync.PodSync(
             pod_sync.Parts(

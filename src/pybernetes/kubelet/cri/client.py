@@ -1,69 +1,23 @@
 """The CRI over gRPC: `Runtime` for containerd, CRI-O and whoever else speaks it.
 
 Configurations arrive as dicts with the protobuf field names and become messages by construction, which also checks the
-names. grpc and the CRI stubs are imported when the first client is made: simulated nodes never pay for them.
+names.
 
 Path: 15 CRI starts sandbox and containers.
-Upstream: k8s.io/cri-client/pkg (remote_runtime.go, remote_image.go).
+Upstream: k8s.io/cri-client/pkg (remote_runtime.go).
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from pybernetes.kubelet.cri import containerd_events, runtime
+from pybernetes.kubelet.cri import containerd_events, image_calls, runtime
+from pybernetes.kubelet.cri.connection import CALL_TIMEOUT
 from pybernetes.kubelet.cri.runtime import Message
 
-logger = logging.getLogger(__name__)
 
-CALL_TIMEOUT = 120.0
-PULL_TIMEOUT = 1800.0
-_MAX_MESSAGE = 64 * 1024 * 1024
-
-
-class CriClient:
-    """One connection to one runtime socket.
-
-    `image_endpoint` is only given when images are served elsewhere. Every failure is a `runtime.CriError`.
-    """
-
-    def __init__(self, endpoint: str, image_endpoint: str = "") -> None:
-        import grpc.aio  # slow to import, and simulated nodes need none of it
-        from cri_api.v1 import api_pb2, api_pb2_grpc
-
-        self._grpc: Any = grpc
-        self._pb: Any = api_pb2
-        options = [
-            ("grpc.max_receive_message_length", _MAX_MESSAGE),
-            ("grpc.enable_http_proxy", 0),
-            # A runtime that was restarted must be found again soon.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 3000),
-        ]
-        self._channel = grpc.aio.insecure_channel(_target(endpoint), options=options)
-        self._image_channel = self._channel
-        if image_endpoint and image_endpoint != endpoint:
-            self._image_channel = grpc.aio.insecure_channel(_target(image_endpoint), options=options)
-        self._runtime: Any = api_pb2_grpc.RuntimeServiceStub(self._channel)
-        self._images: Any = api_pb2_grpc.ImageServiceStub(self._image_channel)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._channel.close()
-        if self._image_channel is not self._channel:
-            await self._image_channel.close()
-
-    async def _call(self, call: Awaitable[Any]) -> Any:
-        try:
-            return await call
-        except self._grpc.aio.AioRpcError as failure:
-            raise self._error(failure) from None
-
-    def _error(self, failure: Any) -> runtime.CriError:
-        name = failure.code().name
-        kind = _ERRORS.get(name, runtime.CriError)
-        return kind(failure.details() or "", _CODE_NAMES.get(name, "Unknown"))
+class CriClient(image_calls.ImageCalls):
+    """One connection to one runtime socket; every failure is a `runtime.CriError`."""
 
     # -- runtime -----------------------------------------------------------------------------------------------------
 
@@ -94,12 +48,6 @@ class CriClient:
         """Remove a sandbox."""
         request = self._pb.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
         await self._gone_is_fine(self._runtime.RemovePodSandbox(request, timeout=CALL_TIMEOUT))
-
-    async def _gone_is_fine(self, call: Awaitable[Any]) -> None:
-        try:
-            await self._call(call)
-        except runtime.NotFoundError:
-            logger.debug("already gone")
 
     async def pod_sandbox_status(self, sandbox_id: str) -> runtime.Sandbox:
         """One sandbox with its addresses."""
@@ -263,48 +211,6 @@ class CriClient:
             for one in answer.stats
         ]
 
-    # -- images ------------------------------------------------------------------------------------------------------
-
-    async def list_images(self) -> list[runtime.Image]:
-        """All images."""
-        answer = await self._call(self._images.ListImages(self._pb.ListImagesRequest(), timeout=CALL_TIMEOUT))
-        return [_image(one) for one in answer.images]
-
-    async def image_status(self, image: str) -> runtime.Image | None:
-        """One image, or None."""
-        request = self._pb.ImageStatusRequest(image={"image": image})
-        answer = await self._call(self._images.ImageStatus(request, timeout=CALL_TIMEOUT))
-        return _image(answer.image) if answer.HasField("image") and answer.image.id else None
-
-    async def pull_image(self, image: str, auth: runtime.Auth | None, sandbox_config: Message | None) -> str:
-        """Fetch an image."""
-        request = self._pb.PullImageRequest(image={"image": image})
-        if auth is not None:
-            request.auth.CopyFrom(
-                self._pb.AuthConfig(
-                    username=auth.username,
-                    password=auth.password,
-                    server_address=auth.server_address,
-                    identity_token=auth.identity_token,
-                    registry_token=auth.registry_token,
-                )
-            )
-        if sandbox_config is not None:
-            request.sandbox_config.CopyFrom(self._pb.PodSandboxConfig(**sandbox_config))
-        return str((await self._call(self._images.PullImage(request, timeout=PULL_TIMEOUT))).image_ref)
-
-    async def remove_image(self, image: str) -> None:
-        """Forget an image."""
-        request = self._pb.RemoveImageRequest(image={"image": image})
-        await self._gone_is_fine(self._images.RemoveImage(request, timeout=CALL_TIMEOUT))
-
-    async def image_filesystem(self) -> tuple[str, int, int]:
-        """Mount point, bytes used, inodes used."""
-        answer = await self._call(self._images.ImageFsInfo(self._pb.ImageFsInfoRequest(), timeout=CALL_TIMEOUT))
-        for one in answer.image_filesystems:
-            return one.fs_id.mountpoint, one.used_bytes.value, one.inodes_used.value
-        return "", 0, 0
-
     # -- events ------------------------------------------------------------------------------------------------------
 
     async def events(self) -> AsyncIterator[runtime.Event]:
@@ -336,10 +242,6 @@ class CriClient:
             raise
 
 
-def _target(endpoint: str) -> str:
-    return endpoint if "://" in endpoint or endpoint.startswith("unix:") else f"unix://{endpoint}"
-
-
 def _streams(options: runtime.StreamOptions) -> dict[str, bool]:
     # With a terminal, stderr is part of stdout and the CRI refuses a separate one.
     return {
@@ -350,47 +252,9 @@ def _streams(options: runtime.StreamOptions) -> dict[str, bool]:
     }
 
 
-def _image(one: Any) -> runtime.Image:
-    return runtime.Image(
-        id=one.id,
-        repo_tags=tuple(one.repo_tags),
-        repo_digests=tuple(one.repo_digests),
-        size=one.size,
-        uid=one.uid.value if one.HasField("uid") else None,
-        username=one.username,
-        pinned=one.pinned,
-    )
-
-
 _STATES = {
     "CONTAINER_CREATED": runtime.ContainerState.CREATED,
     "CONTAINER_RUNNING": runtime.ContainerState.RUNNING,
     "CONTAINER_EXITED": runtime.ContainerState.EXITED,
     "CONTAINER_UNKNOWN": runtime.ContainerState.UNKNOWN,
-}
-
-_ERRORS = {
-    "NOT_FOUND": runtime.NotFoundError,
-    "UNIMPLEMENTED": runtime.UnimplementedError,
-    "UNAVAILABLE": runtime.UnavailableError,
-    "DEADLINE_EXCEEDED": runtime.ExecTimeoutError,
-}
-
-# Names as grpc-go prints them: clients see these texts in events and container statuses.
-_CODE_NAMES = {
-    "CANCELLED": "Canceled",
-    "UNKNOWN": "Unknown",
-    "INVALID_ARGUMENT": "InvalidArgument",
-    "DEADLINE_EXCEEDED": "DeadlineExceeded",
-    "NOT_FOUND": "NotFound",
-    "ALREADY_EXISTS": "AlreadyExists",
-    "PERMISSION_DENIED": "PermissionDenied",
-    "RESOURCE_EXHAUSTED": "ResourceExhausted",
-    "FAILED_PRECONDITION": "FailedPrecondition",
-    "ABORTED": "Aborted",
-    "OUT_OF_RANGE": "OutOfRange",
-    "UNIMPLEMENTED": "Unimplemented",
-    "INTERNAL": "Internal",
-    "UNAVAILABLE": "Unavailable",
-    "UNAUTHENTICATED": "Unauthenticated",
 }

@@ -70,7 +70,54 @@ def annotated_plan(config: Message, sandbox_config: Message) -> Plan:
     return Plan(float(run_for) if run_for else None, int(annotations.get(EXIT_CODE, "0")))
 
 
-class FakeRuntime:
+class FakeImages:
+    """The images of the fake runtime: any can be pulled, except those that are `unpullable`."""
+
+    def __init__(self, clock: clocks.Clock, pull_time: float) -> None:
+        self._clock = clock
+        self._pull_time = pull_time
+        self._images: dict[str, runtime.Image] = {}
+        self.unpullable: set[str] = set()
+
+    def _find_image(self, image: str) -> runtime.Image | None:
+        if image in self._images:
+            return self._images[image]
+        return next((one for one in self._images.values() if one.id == image), None)
+
+    def add_image(self, image: runtime.Image) -> None:
+        """An image that is there."""
+        for name in image.repo_tags or (image.id,):
+            self._images[name] = image
+
+    async def list_images(self) -> list[runtime.Image]:
+        """Everything pulled so far."""
+        return list({one.id: one for one in self._images.values()}.values())
+
+    async def image_status(self, image: str) -> runtime.Image | None:
+        """One image."""
+        return self._find_image(image)
+
+    async def pull_image(self, image: str, auth: runtime.Auth | None, sandbox_config: Message | None) -> str:
+        """Any image can be had, except those that are `unpullable`."""
+        await self._clock.sleep(self._pull_time)
+        if image in self.unpullable:
+            raise runtime.NotFoundError(f'failed to pull and unpack image "{image}": not found', "NotFound")
+        made = runtime.Image(id="sha256:" + hashlib.sha256(image.encode()).hexdigest(), repo_tags=(image,), size=1)
+        self.add_image(made)
+        return made.id
+
+    async def remove_image(self, image: str) -> None:
+        """Forget it."""
+        found = self._find_image(image)
+        if found is not None:
+            self._images = {name: one for name, one in self._images.items() if one.id != found.id}
+
+    async def image_filesystem(self) -> tuple[str, int, int]:
+        """No disk."""
+        return "", 0, 0
+
+
+class FakeRuntime(FakeImages):
     """Implements `kubelet.cri.runtime.Runtime`."""
 
     def __init__(
@@ -80,7 +127,7 @@ class FakeRuntime:
         plan: Callable[[Message, Message], Plan] = annotated_plan,
         timing: Timing = Timing(),
     ) -> None:
-        self._clock = clock
+        super().__init__(clock, timing.pull)
         self._plan = plan
         self._timing = timing
         self._ids = itertools.count(1)
@@ -89,9 +136,7 @@ class FakeRuntime:
         self._free_ips: list[str] = []
         self._sandboxes: dict[str, _Sandbox] = {}
         self._containers: dict[str, _Container] = {}
-        self._images: dict[str, runtime.Image] = {}
         self._listeners: set[asyncio.Queue[runtime.Event]] = set()
-        self.unpullable: set[str] = set()
         self.sandbox_error = ""
         self.conditions = [
             runtime.RuntimeCondition("RuntimeReady", True),
@@ -346,45 +391,6 @@ class FakeRuntime:
     async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
         """There is no streaming server."""
         raise runtime.UnimplementedError("a simulated pod has no ports", "Unimplemented")
-
-    # -- images ------------------------------------------------------------------------------------------------------
-
-    def _find_image(self, image: str) -> runtime.Image | None:
-        if image in self._images:
-            return self._images[image]
-        return next((one for one in self._images.values() if one.id == image), None)
-
-    def add_image(self, image: runtime.Image) -> None:
-        """An image that is there."""
-        for name in image.repo_tags or (image.id,):
-            self._images[name] = image
-
-    async def list_images(self) -> list[runtime.Image]:
-        """Everything pulled so far."""
-        return list({one.id: one for one in self._images.values()}.values())
-
-    async def image_status(self, image: str) -> runtime.Image | None:
-        """One image."""
-        return self._find_image(image)
-
-    async def pull_image(self, image: str, auth: runtime.Auth | None, sandbox_config: Message | None) -> str:
-        """Any image can be had, except those that are `unpullable`."""
-        await self._clock.sleep(self._timing.pull)
-        if image in self.unpullable:
-            raise runtime.NotFoundError(f'failed to pull and unpack image "{image}": not found', "NotFound")
-        made = runtime.Image(id="sha256:" + hashlib.sha256(image.encode()).hexdigest(), repo_tags=(image,), size=1)
-        self.add_image(made)
-        return made.id
-
-    async def remove_image(self, image: str) -> None:
-        """Forget it."""
-        found = self._find_image(image)
-        if found is not None:
-            self._images = {name: one for name, one in self._images.items() if one.id != found.id}
-
-    async def image_filesystem(self) -> tuple[str, int, int]:
-        """No disk."""
-        return "", 0, 0
 
     async def stats(self) -> list[runtime.Stats]:
         """Everything is idle."""

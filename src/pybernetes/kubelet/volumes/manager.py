@@ -44,27 +44,31 @@ class _Mounted:
     paths: Mapping[str, pathlib.Path]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """What volumes are made with; `sources` gives the values that files may show of a pod."""
+
+    client: rest.Client
+    clock: clocks.Clock
+    config: configs.KubeletConfig
+    cache: objects.ObjectCache
+    events: recording.Events
+    group: tasks.TaskGroup
+    sources: Callable[[core.Pod], environment.Sources]
+
+
 class VolumeManager:
     """Sets up volumes and answers where they are."""
 
-    def __init__(
-        self,
-        client: rest.Client,
-        clock: clocks.Clock,
-        config: configs.KubeletConfig,
-        cache: objects.ObjectCache,
-        events: recording.Events,
-        group: tasks.TaskGroup,
-        sources: Callable[[core.Pod], environment.Sources],
-    ) -> None:
-        self._client = client
-        self._clock = clock
-        self._config = config
-        self._cache = cache
-        self._events = events
-        self._group = group
-        self._sources = sources
-        self._tokens = tokens.TokenManager(client, clock)
+    def __init__(self, parts: Parts) -> None:
+        self._client = parts.client
+        self._clock = parts.clock
+        self._config = parts.config
+        self._cache = parts.cache
+        self._events = parts.events
+        self._group = parts.group
+        self._sources = parts.sources
+        self._tokens = tokens.TokenManager(parts.client, parts.clock)
         self._mounted: dict[str, _Mounted] = {}
         self._failures: dict[str, int] = {}
         self._renewals: dict[str, clocks.Timer] = {}
