@@ -5,7 +5,7 @@ Upstream: pkg/controller/controller_ref_manager.go.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pybernetes.api.types import meta
 from pybernetes.apimachinery import errors, labels
@@ -40,11 +40,13 @@ class ControllerRefManager(Generic[T]):
         controller: meta.Object,
         selector: labels.Selector,
         can_adopt: Callable[[], Awaitable[None]],
+        finalizers: tuple[str, ...] = (),
     ) -> None:
         self._resource = resource
         self._controller = controller
         self._selector = selector
         self._can_adopt = can_adopt
+        self._finalizers = finalizers
         self._adoption_checked = False
 
     async def claim(self, objects: Iterable[T]) -> list[T]:
@@ -83,9 +85,13 @@ class ControllerRefManager(Generic[T]):
             await self._can_adopt()
             self._adoption_checked = True
         reference = meta.to_dict(meta.owner_reference(self._controller))
-        patch = {"metadata": {"ownerReferences": [reference], "uid": obj.metadata.uid}}
+        metadata: dict[str, Any] = {"ownerReferences": [reference], "uid": obj.metadata.uid}
+        if self._finalizers:
+            metadata["finalizers"] = [*self._finalizers]
         try:
-            await self._resource.patch(obj.metadata.name, patch, obj.metadata.namespace, type="strategic")
+            await self._resource.patch(
+                obj.metadata.name, {"metadata": metadata}, obj.metadata.namespace, type="strategic"
+            )
         except errors.NotFound:
             return False
         return True

@@ -68,11 +68,19 @@ class RealPodControl:
         self._recorder = recorder
 
     async def create_pods(
-        self, namespace: str, template: core.PodTemplateSpec, owner: meta.Object, reference: meta.OwnerReference
+        self,
+        namespace: str,
+        template: core.PodTemplateSpec,
+        owner: meta.Object,
+        reference: meta.OwnerReference,
+        *,
+        generate_name: str = "",
     ) -> core.Pod:
         """Post one Pod."""
         validate_controller_ref(reference)
         pod = get_pod_from_template(template, owner, reference)
+        if generate_name:
+            pod["metadata"]["generateName"] = generate_name
         try:
             created = await self._pods.create(pod, namespace)
         except errors.StatusError as error:

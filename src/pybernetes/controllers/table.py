@@ -27,6 +27,7 @@ from pybernetes.controllers.daemonset import controller as daemonset
 from pybernetes.controllers.deployment import controller as deployment
 from pybernetes.controllers.endpointslice import controller as endpointslice
 from pybernetes.controllers.garbage_collector import controller as garbage_collector
+from pybernetes.controllers.job import controller as job
 from pybernetes.controllers.statefulset import controller as statefulset
 
 
@@ -64,6 +65,7 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "garbage-collector-controller": ControllerDescriptor(garbage_collector.GarbageCollector, "garbagecollector"),
     "daemonset-controller": ControllerDescriptor(daemonset.DaemonSetsController, "daemonset"),
     "statefulset-controller": ControllerDescriptor(statefulset.StatefulSetController, "statefulset"),
+    "job-controller": ControllerDescriptor(job.JobController, "job"),
     "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment"),
     "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
     "replicationcontroller-controller": ControllerDescriptor(
