@@ -90,6 +90,7 @@ async def test_a_replica_set_from_apply_to_running_and_back(real_cluster: Any) -
         await sets.delete("web", "default", propagation="Foreground")
         await recorder.until(lambda found: not found)
         await _gone(sets, "web")
+        await _pass_time(client, 1)  # the audit log is written a few times a second
     await client.close()
     recorded = journey.Journey(recorder.changes, real_cluster.audit()[before:], real_cluster.cri_log(), wanted=5)
     assert journey.check(recorded) == []
@@ -104,17 +105,18 @@ async def _gone(resource: rest.Resource[dict[str, Any]], name: str) -> None:
                     return
 
 
+async def _pass_time(client: rest.Client, seconds: float) -> None:
+    async with client.dynamic("v1", "ConfigMap").watch("kube-public", timeout=seconds) as events:
+        async for _ in events:
+            pass
+
+
 async def _nobody_writes(real_cluster: Any, client: rest.Client) -> None:
     """I12. The watch on something that nobody touches ends by itself after the time that it was given."""
 
-    async def pass_time(seconds: float) -> None:
-        async with client.dynamic("v1", "ConfigMap").watch("kube-public", timeout=seconds) as events:
-            async for _ in events:
-                pass
-
-    await pass_time(SETTLING)
+    await _pass_time(client, SETTLING)
     start = len(real_cluster.audit())
-    await pass_time(QUIET)
+    await _pass_time(client, QUIET)
     assert journey.writes(real_cluster.audit()[start:], ("pods", "replicasets")) == []
 
 
