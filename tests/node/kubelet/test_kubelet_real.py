@@ -247,7 +247,8 @@ async def test_hooks_run_before_the_end(node: Node, tmp_path: pathlib.Path) -> N
 
 
 async def test_logs_and_sessions(node: Node) -> None:
-    await node.run("talk", "sh", "-c", "echo hello; httpd -f -p 8080 -h /etc")
+    serving = {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}}
+    await node.run("talk", "sh", "-c", "echo hello; httpd -f -p 8080 -h /etc", container=serving)
     await node.ready("talk")
     assert await node.log("talk") == "hello\n"
 
