@@ -3,6 +3,7 @@
 import argparse
 import functools
 import importlib
+import importlib.util
 import pathlib
 import re
 import shlex
@@ -23,6 +24,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 # `client.rest:Client.raw`, in any page.
 SYMBOL = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*):([A-Za-z_][\w.]*)`")
+# `client.rest`: a module, if its first name is one of our packages.
+MODULE = re.compile(r"`([a-z_]+(?:\.[a-z_]+)+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|\s|`)(?:\.venv/bin/)?(?:pybernetes|scripts/up) ([^`\n]*)|`(scripts/up)`")
@@ -134,6 +137,10 @@ def test_symbols_exist(page: pathlib.Path) -> None:
                 found = getattr(found, part)
         except (ImportError, AttributeError) as error:
             missing.append(f"{module}:{symbol} ({error})")
+    packages = {path.name for path in (ROOT / "src" / "pybernetes").iterdir() if path.is_dir()}
+    for module in MODULE.findall(_text(page)):
+        if module.split(".")[0] in packages and importlib.util.find_spec(f"pybernetes.{module}") is None:
+            missing.append(module)
     assert not missing
 
 
@@ -178,6 +185,22 @@ def test_files_named_exist(page: pathlib.Path) -> None:
         return
     named = re.findall(r"(?<![\w/.~-])((?:docs|examples|scripts|tests|src)/[\w./-]*\w)", _text(page))
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    source = ROOT / "src" / "pybernetes"
+    (tree,) = _blocks(ROOT / "docs" / "architecture.md", "text")
+    named: set[str] = set()
+    missing: list[str] = []
+    folder = source
+    for line in tree.splitlines():
+        folders = re.findall(r"(?<!\S)([a-z_/]+)/(?=\s|$)", line) if not line.startswith(" ") else []
+        named.update(folders)
+        folder = source / folders[0] if folders else folder
+        missing += [f"{folder}/{name}" for name in re.findall(r"\w+\.py", line) if not (folder / name).exists()]
+    there = {path.parent.relative_to(source).as_posix() for path in source.rglob("*.py")} - {"."}
+    assert not missing
+    assert named - {"api/data"} == there
 
 
 @functools.cache
