@@ -23,6 +23,7 @@ from pybernetes.controllers import (
     ttl_after_finished,
 )
 from pybernetes.controllers.context import ControllerContext, Runnable
+from pybernetes.controllers.cronjob import controller as cronjob
 from pybernetes.controllers.daemonset import controller as daemonset
 from pybernetes.controllers.deployment import controller as deployment
 from pybernetes.controllers.endpointslice import controller as endpointslice
@@ -66,6 +67,7 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "daemonset-controller": ControllerDescriptor(daemonset.DaemonSetsController, "daemonset"),
     "statefulset-controller": ControllerDescriptor(statefulset.StatefulSetController, "statefulset"),
     "job-controller": ControllerDescriptor(job.JobController, "job"),
+    "cronjob-controller": ControllerDescriptor(cronjob.CronJobController, "cronjob"),
     "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment"),
     "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
     "replicationcontroller-controller": ControllerDescriptor(
