@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pybernetes.scheduler import framework, listers, nominator, runtime
 from pybernetes.scheduler.plugins import (
     default_binder,
+    dynamic_resources,
     image_locality,
     inter_pod_affinity,
     node_affinity,
@@ -80,6 +81,7 @@ DEFAULT_PLUGINS: tuple[tuple[str, int, Make], ...] = (
     ("VolumeZone", 0, lambda n: volume_zone.VolumeZone(n.listers)),
     ("PodTopologySpread", 2, _topology_spread),
     ("InterPodAffinity", 2, lambda n: inter_pod_affinity.InterPodAffinity(n.snapshot, n.listers)),
+    ("DynamicResources", 0, lambda _: dynamic_resources.DynamicResources()),
     ("DefaultPreemption", 0, lambda n: n.default_preemption()),
     (
         "NodeResourcesBalancedAllocation",
