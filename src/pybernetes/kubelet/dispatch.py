@@ -187,6 +187,12 @@ class Dispatcher:
         """The runtime or a probe has news about a pod."""
         self.workers.wake(uid)
 
+    def runtime_recovered(self) -> None:
+        """The runtime answers again: the node may be ready, and every pod may have news."""
+        self.node.hurry.set()
+        for uid in self.workers.known():
+            self.workers.wake(uid)
+
     def object_changed(self, uid: str) -> None:
         """A ConfigMap or Secret that a pod uses changed."""
         if self.volumes is not None and self.volumes.is_mounted(uid):

@@ -3,6 +3,7 @@
 Upstream: pkg/kubelet/kubelet_node_status.go, pkg/kubelet/nodestatus/setters.go.
 """
 
+import asyncio
 import dataclasses
 import logging
 import shutil
@@ -73,6 +74,8 @@ class NodeStatus:
         self._node: core.Node | None = None
         self._conditions: dict[str, tuple[str, str]] = {}
         """type → status, since"""
+        self.hurry = asyncio.Event()
+        """Set when something is known to have changed"""
         self.pleg_healthy: Callable[[], bool] = lambda: True
         self.runtime = RuntimeView(runtime.Version("", "", ""))
         self.capacity = capacity(config, host)
@@ -97,7 +100,10 @@ class NodeStatus:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            await self._clock.sleep(self._config.node_status_update_frequency)
+            timer = self._clock.call_later(self._config.node_status_update_frequency, self.hurry.set)
+            await self.hurry.wait()
+            self.hurry.clear()
+            timer.cancel()
             await self.refresh_runtime()
             try:
                 await self.report()

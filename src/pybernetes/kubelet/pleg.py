@@ -12,6 +12,7 @@ announced an exit that its own status does not show yet.
 Path: 16 status goes back. Upstream: pkg/kubelet/pleg (generic.go, evented.go).
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,10 @@ class Pleg:
         self._last_relist: float | None = None
         self.statuses: dict[str, runtime_status.PodStatus] = {}
         self.has_events = False
+        self.on_recovered: Callable[[], None] = lambda: None
+        """The runtime answers again after it did not"""
+        self._down = False
+        self._again = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -63,15 +68,17 @@ class Pleg:
     async def _follow_events(self) -> None:
         while True:
             try:
+                self.has_events = True
                 async for event in self._cri.events():
-                    self.has_events = True
                     await self._handle(event)
             except runtime.UnimplementedError:
                 logger.info("the runtime has no event stream: relisting every %s s", self._period)
+                self.has_events = False
+                self._again.set()
                 return
             except runtime.CriError as failure:
-                logger.warning("event stream of the runtime: %s", failure)
-            self.has_events = False
+                if not self._down:
+                    logger.warning("event stream of the runtime: %s", failure)
             await self._clock.sleep(_RECONNECT_DELAY)
             await self.try_relist()  # what happened in between was not announced
 
@@ -95,14 +102,25 @@ class Pleg:
     async def _relist_periodically(self) -> None:
         while True:
             await self.try_relist()
-            await self._clock.sleep(self._period_with_events if self.has_events else self._period)
+            period = self._period_with_events if self.has_events else self._period
+            timer = self._clock.call_later(period, self._again.set)
+            await self._again.wait()
+            self._again.clear()
+            timer.cancel()
 
     async def try_relist(self) -> None:
-        """Look at everything; a runtime that does not answer is only logged."""
+        """Look at everything; a runtime that does not answer is logged once, and told of when it answers again."""
         try:
             await self.relist()
         except runtime.CriError as failure:
-            logger.warning("relist: %s", failure)
+            if not self._down:
+                logger.warning("relist: %s", failure)
+            self._down = True
+            return
+        if self._down:
+            self._down = False
+            logger.info("the runtime answers again")
+            self.on_recovered()
 
     async def relist(self) -> dict[str, runtime_status.PodStatus]:
         """Look at everything once; tell of pods that differ from the last look. The answer has no addresses."""
