@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pybernetes.controllers import (
     cluster_role_aggregation,
+    disruption,
     endpoints,
     endpointslice_mirroring,
     namespace,
@@ -49,6 +50,7 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     ),
     "endpointslice-controller": ControllerDescriptor(endpointslice.EndpointSliceController, "endpointslice"),
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
+    "disruption-controller": ControllerDescriptor(disruption.DisruptionController, "disruption"),
     "clusterrole-aggregation-controller": ControllerDescriptor(
         cluster_role_aggregation.ClusterRoleAggregationController, "clusterrole-aggregation"
     ),
