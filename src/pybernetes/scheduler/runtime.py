@@ -229,7 +229,7 @@ class Framework:
         for plugin in self._reserves:
             status = plugin.reserve(state, pod, node_name)
             if status is not None:
-                return status.of(getattr(plugin, "name", ""))
+                return _failed("Reserve", getattr(plugin, "name", ""), status)
         return None
 
     def run_unreserve(self, state: CycleState, pod: PodInfo, node_name: str) -> None:
@@ -261,7 +261,7 @@ class Framework:
         for name, plugin in self._pre_binds:
             status = await plugin.pre_bind(state, pod, node_name)
             if status is not None:
-                return status.of(name)
+                return _failed("PreBind", name, status)
         return None
 
     async def run_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
@@ -269,10 +269,17 @@ class Framework:
         for name, plugin in self._binds:
             status = await plugin.bind(state, pod, node_name)
             if status is None or status.code != Code.SKIP:
-                return None if status is None else status.of(name)
+                return None if status is None else _failed("Bind", name, status)
         return Status(Code.SKIP)
 
     def run_post_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> None:
         """Tell everybody."""
         for plugin in self._post_binds:
             plugin.post_bind(state, pod, node_name)
+
+
+def _failed(point: str, plugin: str, status: Status) -> Status:
+    """A refusal as it is; a failure with the name of who failed."""
+    if status.rejected:
+        return status.of(plugin)
+    return framework.as_status(framework.PluginFailed(f'running {point} plugin "{plugin}": {status.message}'), plugin)

@@ -10,9 +10,10 @@ import random
 
 import msgspec
 
+from pybernetes.aio import backoff, tasks
 from pybernetes.aio import clock as clocks
-from pybernetes.aio import tasks
 from pybernetes.api.types import core
+from pybernetes.apimachinery import errors
 from pybernetes.client import events, informer, rest
 from pybernetes.scheduler import (
     algorithm,
@@ -41,6 +42,8 @@ from pybernetes.scheduler.runtime import Framework
 from pybernetes.telemetry import logs, metrics
 
 logger = logs.get("scheduler")
+_BIND_RETRIES = 3
+"""After a failure of the server itself; anything else sends the Pod back to the queue."""
 
 
 class Scheduler:
@@ -54,7 +57,7 @@ class Scheduler:
         registry: metrics.Registry = metrics.DEFAULT,
     ) -> None:
         config = config or SchedulerConfig()
-        rng = random.Random(config.seed)
+        rng = self._rng = random.Random(config.seed)
         self._clock = clock
         self._group = tasks.TaskGroup("kube-scheduler")
         self._informers = informer.InformerFactory(client, clock, self._group)
@@ -123,6 +126,13 @@ class Scheduler:
 
     async def _post_binding(self, binding: core.Binding) -> None:
         metadata = binding.metadata
+        delays = backoff.Backoff(0.01, 1.25, 5.0, 0.1, self._rng)
+        for _ in range(_BIND_RETRIES):
+            try:
+                await self._pods.create_subresource(metadata.name, "binding", binding, metadata.namespace)
+                return
+            except (errors.InternalError, errors.ServiceUnavailable):
+                await self._clock.sleep(delays.next())
         await self._pods.create_subresource(metadata.name, "binding", binding, metadata.namespace)
 
     async def run(self) -> None:

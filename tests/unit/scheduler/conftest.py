@@ -7,14 +7,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
+from pybernetes.apimachinery import errors
 from pybernetes.apiserver import app
 from pybernetes.apiserver.admission import chain
 from pybernetes.apiserver.authn import user as users
 from pybernetes.client import rest, transport
+from pybernetes.http import messages
 from pybernetes.scheduler import check
 from pybernetes.scheduler import context as contexts
 from pybernetes.scheduler import scheduler as schedulers
@@ -40,6 +43,7 @@ class SlowBindings:
     def __init__(self, inner: transport.Transport) -> None:
         self._inner = inner
         self.held: list[str] = []
+        self.failures = 0
         self.open = asyncio.Event()
         self.open.set()
 
@@ -48,6 +52,10 @@ class SlowBindings:
         if path.endswith("/binding"):
             self.held.append(path)
             await self.open.wait()
+            if self.failures:
+                self.failures -= 1
+                status = errors.InternalError("etcd is on holiday").status()
+                return transport.TransportResponse(500, messages.Headers.of(()), msgspec.json.encode(status))
         return await self._inner.request(method, path, **more)
 
     def __getattr__(self, name: str) -> Any:
@@ -80,8 +88,13 @@ class Cluster:
         config = config or contexts.SchedulerConfig(seed=1)
         client = rest.Client(self.bindings, self.clock, "kube-scheduler")
         self._scheduler = schedulers.Scheduler(client, self.clock, config, self.registry)
-        self._group.start(self._scheduler.run(), "scheduler")
+        self._running = self._group.start(self._scheduler.run(), "scheduler")
         await self.until(self._scheduler.started.is_set)
+
+    async def kill(self) -> None:
+        """End the scheduler at once."""
+        self._running.cancel()
+        await asyncio.wait([self._running])
 
     def check(self) -> None:
         """Cache and queue are in order."""

@@ -194,3 +194,45 @@ async def test_metrics_have_upstreams_names(cluster: Any) -> None:
     assert 'scheduler_schedule_attempts_total{result="scheduled",profile="default-scheduler"} 1' in text
     assert 'scheduler_pending_pods{queue="unschedulable"} 1' in text
     assert 'scheduler_unschedulable_pods{plugin="NodeAffinity",profile="default-scheduler"} 1' in text
+
+
+async def test_a_new_scheduler_goes_on_where_the_old_one_was_killed(cluster: Any) -> None:
+    await cluster.node("n1", cpu="2")
+    await cluster.start()
+    await cluster.pod("bound", "1")
+    await cluster.bound("bound")
+    cluster.bindings.open.clear()
+    await cluster.pod("assumed", "1")
+    await cluster.settle()
+    assert len(cluster.scheduler.cache.assumed) == 1
+    await cluster.kill()
+    cluster.bindings.open.set()
+    await cluster.pod("late", "1")
+    await cluster.start()
+    await cluster.bound("assumed")
+    assert "Insufficient cpu" in await cluster.refused("late")
+
+
+async def test_a_binding_that_fails_gives_the_room_back_and_is_tried_again(cluster: Any) -> None:
+    await cluster.node("n1", cpu="1")
+    await cluster.start()
+    cluster.bindings.failures = 4  # one more than is retried in place
+    await cluster.pod("a", "1")
+    await cluster.until(lambda: len(cluster.bindings.held) == 4)
+    await cluster.settle(0.5)
+    condition = await cluster.condition("a")
+    assert condition["reason"] == "SchedulerError"
+    assert condition["message"] == ('running Bind plugin "DefaultBinder": Internal error occurred: etcd is on holiday')
+    await cluster.bound("a")
+
+
+async def test_a_node_that_appears_and_disappears(cluster: Any) -> None:
+    await cluster.start()
+    await cluster.node("n1")
+    await cluster.node("n2")
+    await cluster.delete("n1", "Node")
+    await cluster.settle()
+    for index in range(3):
+        await cluster.pod(f"p{index}")
+    await cluster.bound("p0", "p1", "p2")
+    assert {await cluster.node_of(f"p{index}") for index in range(3)} == {"n2"}
