@@ -138,6 +138,14 @@ class DaemonSetsController:
             return None
         if daemon_set.metadata.deletionTimestamp is not None:
             return None
+        try:
+            return await self._sync(key, daemon_set)
+        except errors.StatusError as error:
+            if pod_control.namespace_terminating(error):
+                return None
+            raise
+
+    async def _sync(self, key: str, daemon_set: apps.DaemonSet) -> float | None:
         built = await self._construct_history(daemon_set)
         revision_hash = built.current.metadata.labels.get(placement.HASH_LABEL, "")
         if not self._expectations.satisfied(key):

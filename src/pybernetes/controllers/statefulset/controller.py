@@ -84,6 +84,14 @@ class StatefulSetController:
         stateful_set = self._sets.by_key(key)
         if stateful_set is None:
             return None
+        try:
+            return await self._sync_revisions(stateful_set)
+        except errors.StatusError as error:
+            if pod_control.namespace_terminating(error):
+                return None
+            raise
+
+    async def _sync_revisions(self, stateful_set: apps.StatefulSet) -> float | None:
         selector = _selector(stateful_set)
         members = await self._claim(stateful_set, selector)
         wanted = history.Wanted(
