@@ -208,6 +208,9 @@ class Maker:
             "sessionAffinity": "None",
         }
         await self._ensure(service, _mend_ports)
+        if ipaddress.ip_address(config.advertise_address).is_loopback:
+            # No Pod could reach it there, and endpoints may not say so.
+            return
         endpoints = meta.new_object("v1", "Endpoints", "kubernetes", meta.NAMESPACE_DEFAULT)
         endpoints["metadata"]["labels"] = {"endpointslice.kubernetes.io/skip-mirror": "true"}
         address, port = config.advertise_address, {"name": "https", "port": config.port, "protocol": "TCP"}

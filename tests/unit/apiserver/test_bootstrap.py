@@ -16,7 +16,9 @@ MERGE = "application/merge-patch+json"
 
 
 async def start(backend: memory.MemoryBackend, clock: clocks.VirtualClock, port: int) -> conftest.Api:
-    server = app.ApiServer(app.ServerConfig(tokens=(conftest.Tokens(),), port=port), backend, clock)
+    server = app.ApiServer(
+        app.ServerConfig(tokens=(conftest.Tokens(),), advertise_address="192.0.2.1", port=port), backend, clock
+    )
     await server.start()
     await server.ready()
     return conftest.Api(server, clock)

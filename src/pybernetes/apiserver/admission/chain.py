@@ -12,6 +12,7 @@ from pybernetes.apiserver.admission import (
     node_restriction,
     priority,
     service_account,
+    storage_object_in_use_protection,
     taint_nodes_by_condition,
 )
 from pybernetes.apiserver.admission.attributes import Attributes, Plugin
@@ -23,6 +24,7 @@ DEFAULT_PLUGINS: tuple[Plugin, ...] = (
     taint_nodes_by_condition.TaintNodesByCondition(),
     priority.Priority(),
     default_toleration_seconds.DefaultTolerationSeconds(),
+    storage_object_in_use_protection.StorageObjectInUseProtection(),
 )
 
 

@@ -42,6 +42,7 @@ class Store(reading.StoredObjects):
             objects=self.environment.objects,
             dry_run=op.dry_run,
             subresource=op.subresource,
+            requester=op.user,
             warnings=op.warnings,
         )
 
@@ -243,6 +244,7 @@ class Store(reading.StoredObjects):
     def _prepare_update(self, context: strategy.Context, new: Object, old: Object) -> None:
         facts, before = new["metadata"], old["metadata"]
         _keep(facts, before, "generation")
+        context.submitted_status = new.get("status")
         if context.subresource == "status":
             _keep_all_but_status(new, old)
         elif self.strategy.status and self.kind.subresource("status") is not None:

@@ -18,6 +18,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.apimachinery import fieldpath, names
 from pybernetes.apimachinery.patch import apply as applying
+from pybernetes.apiserver.authn import user as users
 
 Object = dict[str, Any]
 
@@ -45,6 +46,9 @@ class Context:
     objects: Objects
     dry_run: bool = False
     subresource: str = ""
+    requester: users.UserInfo | None = None
+    submitted_status: Object | None = None
+    """The status in the body of an update, whatever subresource it was sent to."""
     warnings: list[str] = dataclasses.field(default_factory=list)
     rollbacks: list[Callable[[], None]] = dataclasses.field(default_factory=list)
     """Zero-argument callables that undo what begin_* allocated, run when the write does not happen."""

@@ -8,7 +8,10 @@ from typing import Any
 from pybernetes.api import kinds
 from pybernetes.apimachinery import names
 from pybernetes.apiserver.registry import strategy
-from pybernetes.apiserver.registry.core import namespace, pod
+from pybernetes.apiserver.registry.apps import daemon_set
+from pybernetes.apiserver.registry.batch import job
+from pybernetes.apiserver.registry.certificates import signing_request
+from pybernetes.apiserver.registry.core import namespace, node, pod, storage
 
 
 def _plain(**settings: Any) -> strategy.Strategy:
@@ -36,11 +39,12 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ("", "events"): _plain(generation=False, allow_create_on_update=True, default_garbage_collection="unsupported"),
     ("", "limitranges"): _plain(generation=False, allow_create_on_update=True),
     ("", "namespaces"): namespace.NamespaceStrategy(),
-    ("", "nodes"): _plain(generation=False, status_on_create=True),
-    ("", "persistentvolumeclaims"): _plain(generation=False, returns_deleted=True),
-    ("", "persistentvolumes"): _plain(generation=False, returns_deleted=True),
+    ("", "nodes"): node.NodeStrategy(),
+    ("", "persistentvolumeclaims"): storage.ClaimStrategy(),
+    ("", "persistentvolumes"): storage.VolumeStrategy(),
     ("", "pods"): pod.PodStrategy(),
     ("", "podtemplates"): _plain(returns_deleted=True),
+    ("", "replicationcontrollers"): _plain(default_garbage_collection="orphan"),
     ("", "resourcequotas"): _plain(generation=False, returns_deleted=True),
     ("", "secrets"): _plain(generation=False),
     ("", "serviceaccounts"): _plain(generation=False, returns_deleted=True),
@@ -49,7 +53,9 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ),
     ("apiregistration.k8s.io", "apiservices"): _plain(generation=False, name_check=names.is_path_segment_name),
     ("apps", "controllerrevisions"): _plain(generation=False),
-    (CERTIFICATES, "certificatesigningrequests"): _plain(generation=False, name_check=names.is_path_segment_name),
+    ("apps", "daemonsets"): daemon_set.DaemonSetStrategy(),
+    ("batch", "jobs"): job.JobStrategy(),
+    (CERTIFICATES, "certificatesigningrequests"): signing_request.SigningRequestStrategy(),
     (CERTIFICATES, "clustertrustbundles"): _plain(generation=False, allow_unconditional_update=False),
     (CERTIFICATES, "podcertificaterequests"): _plain(generation=False, allow_unconditional_update=False),
     ("coordination.k8s.io", "leases"): _plain(

@@ -1,0 +1,1 @@
+"""Strategies of the group `apps` that differ from the ordinary."""
