@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import pybernetes
+from pybernetes.cli import parsing
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "start a cluster in the background, or resume it"),
@@ -41,11 +42,10 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The top level: names and one-line descriptions of the commands."""
-    top = argparse.ArgumentParser(
+    top = parsing.Parser(
         prog="pybernetes",
         description="Kubernetes, whole, written in Python.",
         epilog=EXAMPLES + "\nrun `pybernetes COMMAND --help` for a command's options",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     version = f"pybernetes {pybernetes.__version__} (Kubernetes {pybernetes.KUBERNETES_VERSION})"
     top.add_argument("--version", action="version", version=version)
@@ -67,10 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = given[0]
     module_name, description = COMMANDS[name]
     module = importlib.import_module(f"pybernetes.cli.commands.{module_name}")
-    one = argparse.ArgumentParser(
-        prog=f"pybernetes {name}",
-        description=None if description == argparse.SUPPRESS else module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    one = parsing.Parser(
+        prog=f"pybernetes {name}", description=None if description == argparse.SUPPRESS else module.__doc__
     )
     if name.startswith("kube"):
         version = f"Kubernetes {pybernetes.KUBERNETES_VERSION}"

@@ -1,0 +1,124 @@
+"""The Kubernetes controller manager runs the control loops that bring the cluster to the state its objects ask for.
+
+It reaches the API server with the identity of a kubeconfig (user `system:kube-controller-manager`); with
+--use-service-account-credentials each controller acts as a service account of its own.
+"""
+
+import argparse
+import pathlib
+
+from pybernetes.cli import flags, foreground
+from pybernetes.cluster.standalone import connections, controller_manager
+from pybernetes.controllers import context
+
+CONCURRENT: dict[str, tuple[str, str]] = {
+    "--concurrent-daemonset-syncs": ("concurrent_daemonset_syncs", "DaemonSets"),
+    "--concurrent-deployment-syncs": ("concurrent_deployment_syncs", "Deployments"),
+    "--concurrent-endpoint-syncs": ("concurrent_endpoint_syncs", "Services for their Endpoints"),
+    "--concurrent-gc-syncs": ("concurrent_gc_syncs", "objects whose owner may be gone"),
+    "--concurrent-job-syncs": ("concurrent_job_syncs", "Jobs"),
+    "--concurrent-cron-job-syncs": ("concurrent_cron_job_syncs", "CronJobs"),
+    "--concurrent-namespace-syncs": ("concurrent_namespace_syncs", "namespaces that are being deleted"),
+    "--concurrent-rc-syncs": ("concurrent_rc_syncs", "ReplicationControllers"),
+    "--concurrent-replicaset-syncs": ("concurrent_replicaset_syncs", "ReplicaSets"),
+    "--concurrent-service-endpoint-syncs": ("concurrent_service_endpoint_syncs", "Services for their EndpointSlices"),
+    "--concurrent-serviceaccount-token-syncs": ("concurrent_serviceaccount_token_syncs", "service account tokens"),
+    "--concurrent-statefulset-syncs": ("concurrent_statefulset_syncs", "StatefulSets"),
+}
+DEFAULTS = context.Settings()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Upstream's flags."""
+    generic = parser.add_argument_group("Generic flags")
+    generic.add_argument(
+        "--controllers",
+        type=flags.listed,
+        default=("*",),
+        metavar="LIST",
+        help="which run: '*' those on by default, 'foo' that one, '-foo' not that one (default: *); "
+        "`pybernetes controllers` lists them",
+    )
+    flags.add_boolean(
+        generic, "--use-service-account-credentials", False, "let each controller act as its own service account"
+    )
+    generic.add_argument("--cluster-cidr", default="", metavar="CIDR", help="the range of Pod addresses")
+    flags.add_boolean(generic, "--allocate-node-cidrs", False, "give each node a part of --cluster-cidr")
+    generic.add_argument(
+        "--node-cidr-mask-size",
+        type=int,
+        default=DEFAULTS.node_cidr_mask_size,
+        metavar="BITS",
+        help="how big that part is (default: %(default)s)",
+    )
+    generic.add_argument(
+        "--root-ca-file", default="", metavar="FILE", help="the authority that Pods shall trust, put in every namespace"
+    )
+    life = parser.add_argument_group("Node lifecycle controller flags")
+    for flag, attribute, text in (
+        ("--node-monitor-period", "node_monitor_period", "how often nodes are looked at"),
+        ("--node-monitor-grace-period", "node_monitor_grace_period", "how long a node may be silent"),
+        ("--node-startup-grace-period", "node_startup_grace_period", "how long a new node may be silent"),
+    ):
+        default = getattr(DEFAULTS, attribute)
+        life.add_argument(
+            flag, type=flags.seconds, default=default, metavar="DURATION", help=f"{text} (default: {default:g}s)"
+        )
+    collector = parser.add_argument_group("Pod garbage collector controller flags")
+    collector.add_argument(
+        "--terminated-pod-gc-threshold",
+        type=int,
+        default=DEFAULTS.terminated_pod_gc_threshold,
+        metavar="N",
+        help="how many Pods that ended are kept (default: %(default)s)",
+    )
+    concurrent = parser.add_argument_group("Concurrency flags")
+    for flag, (attribute, what) in CONCURRENT.items():
+        default = getattr(DEFAULTS, attribute)
+        text = f"how many {what} are worked on at once (default: {default})"
+        concurrent.add_argument(flag, type=int, default=default, metavar="N", help=text)
+    flags.add_secure_serving(parser, 10257)
+    flags.add_client(parser)
+    flags.add_leader_election(parser, controller_manager.NAME)
+    flags.add_logs(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Work until told to stop."""
+    return foreground.run(_work(arguments), controller_manager.NAME, arguments)
+
+
+async def _work(arguments: argparse.Namespace) -> None:
+    await controller_manager.run(
+        controller_manager.ControllerManagerSettings(
+            arguments.kubeconfig,
+            arguments.master,
+            arguments.controllers,
+            arguments.use_service_account_credentials,
+            foreground.election(arguments),
+            foreground.serving(arguments),
+            settings(arguments),
+        )
+    )
+
+
+def settings(arguments: argparse.Namespace) -> context.Settings:
+    """What the flags say to controllers. Raises SettingsError."""
+    root_ca = ""
+    if arguments.root_ca_file:
+        try:
+            root_ca = pathlib.Path(arguments.root_ca_file).read_text()
+        except OSError as error:
+            raise connections.SettingsError(
+                f"error reading root-ca-file at {arguments.root_ca_file}: {error}"
+            ) from error
+    return context.Settings(
+        node_monitor_period=arguments.node_monitor_period,
+        node_monitor_grace_period=arguments.node_monitor_grace_period,
+        node_startup_grace_period=arguments.node_startup_grace_period,
+        terminated_pod_gc_threshold=arguments.terminated_pod_gc_threshold,
+        cluster_cidr=arguments.cluster_cidr if arguments.allocate_node_cidrs else "",
+        node_cidr_mask_size=arguments.node_cidr_mask_size,
+        root_ca=root_ca,
+        **{attribute: getattr(arguments, attribute) for attribute, _ in CONCURRENT.values()},
+    )
