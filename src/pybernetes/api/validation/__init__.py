@@ -15,19 +15,86 @@ from collections.abc import Callable
 from typing import Any
 
 from pybernetes.api import kinds
-from pybernetes.api.validation import labels, pod, pod_resize, pod_status
+from pybernetes.api.validation import (
+    claims,
+    config,
+    cron_job,
+    endpoints,
+    job,
+    job_status,
+    labels,
+    lease,
+    namespace,
+    node,
+    pod,
+    pod_resize,
+    pod_status,
+    priority,
+    service,
+    workload,
+)
 from pybernetes.apimachinery import fieldpath
 
 Object = dict[str, Any]
 
 CREATE: dict[tuple[str, str], Callable[[Object], fieldpath.ErrorList]] = {
+    ("", "ConfigMap"): config.config_map,
+    ("", "Endpoints"): endpoints.endpoints,
+    ("", "Namespace"): namespace.namespace,
+    ("", "Node"): node.node,
+    ("", "PersistentVolumeClaim"): claims.claim,
     ("", "Pod"): pod.pod,
+    ("", "PodTemplate"): workload.pod_template,
+    ("", "ReplicationController"): workload.replication_controller,
+    ("", "Secret"): config.secret,
+    ("", "Service"): service.service,
+    ("apps", "ControllerRevision"): workload.controller_revision,
+    ("apps", "DaemonSet"): workload.daemon_set,
+    ("apps", "Deployment"): workload.deployment,
+    ("apps", "ReplicaSet"): workload.replica_set,
+    ("apps", "StatefulSet"): workload.stateful_set,
+    ("batch", "CronJob"): cron_job.cron_job,
+    ("batch", "Job"): job.job,
+    ("coordination.k8s.io", "Lease"): lease.lease,
+    ("coordination.k8s.io", "LeaseCandidate"): lease.lease_candidate,
+    ("discovery.k8s.io", "EndpointSlice"): endpoints.endpoint_slice,
+    ("scheduling.k8s.io", "PriorityClass"): priority.priority_class,
 }
 UPDATE: dict[tuple[str, str], Callable[[Object, Object], fieldpath.ErrorList]] = {
+    ("", "ConfigMap"): config.config_map_update,
+    ("", "Endpoints"): endpoints.endpoints_update,
+    ("", "Namespace/finalize"): namespace.finalize_update,
+    ("", "Namespace/status"): namespace.status_update,
+    ("", "Node"): node.node_update,
+    ("", "Node/status"): node.node_update,
+    ("", "PersistentVolumeClaim"): claims.claim_update,
+    ("", "PersistentVolumeClaim/status"): claims.claim_status_update,
     ("", "Pod"): pod.pod_update,
-    ("", "Pod/status"): pod_status.pod_status_update,
     ("", "Pod/ephemeralcontainers"): pod_resize.ephemeral_update,
     ("", "Pod/resize"): pod_resize.resize,
+    ("", "Pod/status"): pod_status.pod_status_update,
+    ("", "PodTemplate"): workload.pod_template_update,
+    ("", "ReplicationController"): workload.replication_controller_update,
+    ("", "ReplicationController/status"): workload.replication_controller_status_update,
+    ("", "Secret"): config.secret_update,
+    ("", "Service"): service.service_update,
+    ("", "Service/status"): service.service_status_update,
+    ("apps", "ControllerRevision"): workload.controller_revision_update,
+    ("apps", "DaemonSet"): workload.daemon_set_update,
+    ("apps", "DaemonSet/status"): workload.daemon_set_status_update,
+    ("apps", "Deployment"): workload.deployment_update,
+    ("apps", "Deployment/status"): workload.deployment_status_update,
+    ("apps", "ReplicaSet"): workload.replica_set_update,
+    ("apps", "ReplicaSet/status"): workload.replica_set_status_update,
+    ("apps", "StatefulSet"): workload.stateful_set_update,
+    ("apps", "StatefulSet/status"): workload.stateful_set_status_update,
+    ("batch", "CronJob"): cron_job.cron_job_update,
+    ("batch", "Job"): job.job_update,
+    ("batch", "Job/status"): job_status.job_status_update,
+    ("coordination.k8s.io", "Lease"): lease.lease_update,
+    ("coordination.k8s.io", "LeaseCandidate"): lease.lease_candidate_update,
+    ("discovery.k8s.io", "EndpointSlice"): endpoints.endpoint_slice_update,
+    ("scheduling.k8s.io", "PriorityClass"): priority.priority_class_update,
 }
 #: Groups whose servers are not upstream's core API server: their finalizers need no domain.
 ELSEWHERE = ("apiextensions.k8s.io", "apiregistration.k8s.io")
