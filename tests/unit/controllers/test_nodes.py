@@ -90,7 +90,10 @@ async def test_a_node_that_comes_back_is_forgiven(cluster):
     for name in ("n1", "n2"):
         await make_node(cluster, name)
     await make_pod(
-        cluster, "p", "n1", tolerations=[{"key": UNREACHABLE, "operator": "Exists", "tolerationSeconds": 300}]
+        cluster,
+        "p",
+        "n1",
+        tolerations=[{"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}],
     )
     await cluster.run(LIFECYCLE, EVICTION)
     await alive(cluster, "n2", seconds=70)
