@@ -22,7 +22,7 @@ def replica_set(obj: Object) -> None:
     """A ReplicaSet."""
     spec = obj.setdefault("spec", {})
     _replicas(spec)
-    pods.template(spec.get("template"))
+    pods.template(spec.setdefault("template", {}))
 
 
 def deployment(obj: Object) -> None:
@@ -40,7 +40,7 @@ def deployment(obj: Object) -> None:
         spec["revisionHistoryLimit"] = 10
     if spec.get("progressDeadlineSeconds") is None:
         spec["progressDeadlineSeconds"] = 600
-    pods.template(spec.get("template"))
+    pods.template(spec.setdefault("template", {}))
 
 
 def stateful_set(obj: Object) -> None:
@@ -67,7 +67,7 @@ def stateful_set(obj: Object) -> None:
         claim.setdefault("apiVersion", "v1")
         claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
         claim.setdefault("status", {}).setdefault("phase", "Pending")
-    pods.template(spec.get("template"))
+    pods.template(spec.setdefault("template", {}))
 
 
 def daemon_set(obj: Object) -> None:
@@ -82,7 +82,7 @@ def daemon_set(obj: Object) -> None:
         rolling.setdefault("maxSurge", 0)
     if spec.get("revisionHistoryLimit") is None:
         spec["revisionHistoryLimit"] = 10
-    pods.template(spec.get("template"))
+    pods.template(spec.setdefault("template", {}))
 
 
 def job(obj: Object) -> None:
@@ -111,7 +111,7 @@ def job_spec(spec: Object) -> None:
     for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
         for pattern in rule.get("onPodConditions") or ():
             pattern.setdefault("status", "True")
-    pods.template(spec.get("template"))
+    pods.template(spec.setdefault("template", {}))
 
 
 def cron_job(obj: Object) -> None:

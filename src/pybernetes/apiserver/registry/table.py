@@ -49,7 +49,7 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ("", "secrets"): _plain(generation=False),
     ("", "serviceaccounts"): _plain(generation=False, returns_deleted=True),
     ("", "services"): _plain(
-        generation=False, allow_create_on_update=True, returns_deleted=True, name_check=names.is_dns1035_label
+        generation=False, allow_create_on_update=True, returns_deleted=True, name_check=names.is_dns1123_label
     ),
     ("apiregistration.k8s.io", "apiservices"): _plain(generation=False, name_check=names.is_path_segment_name),
     ("apps", "controllerrevisions"): _plain(generation=False),

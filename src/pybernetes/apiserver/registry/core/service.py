@@ -22,16 +22,17 @@ class ServiceStrategy(strategy.Strategy):
     generation = False
     allow_create_on_update = True
     returns_deleted = True
-    name_check = staticmethod(names.is_dns1035_label)
+    name_check = staticmethod(names.is_dns1123_label)
     allocators: services.ServiceAllocators
 
     def __init__(self, service_range: str) -> None:
         self.allocators = services.ServiceAllocators(service_range)
+        self._family = f"IPv{self.allocators.network.version}"
 
     def prepare_for_create(self, context: strategy.Context, new: Object) -> None:
         """No load balancer has seen it yet."""
         new["status"] = {"loadBalancer": {}}
-        _drop_fields_of_other_types(new["spec"])
+        _normalise(new["spec"], None)
 
     def prepare_for_update(self, context: strategy.Context, new: Object, old: Object) -> None:
         """What a client left out of addresses it did not mean to give up."""
@@ -40,41 +41,112 @@ class ServiceStrategy(strategy.Strategy):
             return
         new["status"] = old.get("status", {"loadBalancer": {}})
         spec, before = new["spec"], old["spec"]
-        if spec.get("type") in ADDRESSED and before.get("type") in ADDRESSED:
-            _keep_addresses(spec, before)
-            if spec["type"] in WITH_NODE_PORTS and before["type"] in WITH_NODE_PORTS:
-                _keep_node_ports(spec, before)
-        _drop_fields_of_other_types(spec, before)
+        _keep_what_was_given(spec, before)
+        _normalise(spec, before)
+        _drop_fields_of_other_types(new, before)
+        if "ipFamilyPolicy" not in spec and "ipFamilyPolicy" in before and _needs_address(spec):
+            spec["ipFamilyPolicy"] = before["ipFamilyPolicy"]
+        if not spec.get("ipFamilies") and before.get("ipFamilies") and _needs_address(spec):
+            spec["ipFamilies"] = before["ipFamilies"]
 
     async def begin_create(self, context: strategy.Context, new: Object) -> None:
         """Give it addresses and ports."""
         await self.allocators.learn(context.objects)
-        await self._allocate(context, new, None)
+        self._allocate(context, new, None)
 
     async def begin_update(self, context: strategy.Context, new: Object, old: Object) -> None:
         """Give it what it lacks now; what it no longer has is given back once the change is stored."""
         if context.subresource:
             return
         await self.allocators.learn(context.objects)
-        await self._allocate(context, new, old)
+        self._allocate(context, new, old)
 
-    async def _allocate(self, context: strategy.Context, new: Object, old: Object | None) -> None:
+    def _allocate(self, context: strategy.Context, new: Object, old: Object | None) -> None:
         spec = new["spec"]
-        if spec.get("type") == "ExternalName":
-            return
-        _families(spec)
-        held = set(services.addresses_of(old)) if old is not None else set()
-        if not spec.get("clusterIPs"):
-            spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
-        if not spec["clusterIPs"] or spec["clusterIPs"] == [""]:
+        held = services.node_ports_of(old) if old is not None else set()
+        if _needs_address(spec):
+            self._families(new)
+            self._addresses(context, new, set(services.addresses_of(old)) if old is not None else set())
+        if spec.get("type") in WITH_NODE_PORTS and spec.get("allocateLoadBalancerNodePorts", True):
+            self._node_ports(context, new, held)
+        if _needs_health_check(spec):
+            self._health_check_port(context, new, held)
+
+    def _addresses(self, context: strategy.Context, new: Object, held: set[str]) -> None:
+        spec = new["spec"]
+        given = spec.get("clusterIPs") or []
+        if not given or given == [""]:
             spec["clusterIPs"] = [self._next_address(context, new)]
-        elif spec["clusterIPs"][0] != NONE:
-            for address in spec["clusterIPs"]:
-                if address not in held and _is_address(address):
+        elif given[0] != NONE:
+            for address in given:
+                if address not in held:
                     self._take_address(context, new, address)
         spec["clusterIP"] = spec["clusterIPs"][0]
-        if spec.get("type") in WITH_NODE_PORTS and spec.get("allocateLoadBalancerNodePorts", True):
-            self._node_ports(context, new, services.node_ports_of(old) if old is not None else set())
+
+    def _families(self, new: Object) -> None:
+        """Which families of addresses the Service has, on a cluster that has one. Raises Invalid."""
+        spec = new["spec"]
+        headless = spec.get("clusterIP") == NONE and not spec.get("selector")
+        policy = spec.setdefault("ipFamilyPolicy", "RequireDualStack" if headless else "SingleStack")
+        families, wrong = list(spec.get("ipFamilies") or ()), []
+        path = SPEC.child("ipFamilyPolicy")
+        if policy == "SingleStack":
+            text = "must be 'RequireDualStack' or 'PreferDualStack' when multiple {} are specified"
+            if len(spec.get("clusterIPs") or ()) == 2:
+                wrong.append(fieldpath.invalid(path, policy, text.format("cluster IPs")))
+            if len(families) == 2:
+                wrong.append(fieldpath.invalid(path, policy, text.format("IP families")))
+        for index, address in enumerate(spec.get("clusterIPs") or ()):
+            if address == NONE:
+                break
+            family = f"IPv{ipaddress.ip_address(address).version}"
+            if index >= len(families) and family != self._family:
+                place = SPEC.child("clusterIPs").index(index)
+                detail = f"{family} is not configured on this cluster"
+                wrong.append(fieldpath.invalid(place, spec["clusterIPs"], detail))
+            elif index >= len(families):
+                families.append(family)
+        if not wrong and not headless:
+            if policy == "RequireDualStack":
+                text = "this cluster is not configured for dual-stack services"
+                wrong.append(fieldpath.invalid(path, policy, text))
+            wrong += (
+                fieldpath.invalid(SPEC.child("ipFamilies").index(index), family, "not configured on this cluster")
+                for index, family in enumerate(families)
+                if family != self._family
+            )
+        if wrong:
+            raise errors.Invalid("Service", new["metadata"].get("name", ""), wrong)
+        families = families or [self._family]
+        if headless and policy != "SingleStack" and len(families) == 1:
+            # Nothing is given out: its endpoints may be of either family.
+            families.append("IPv6" if families[0] == "IPv4" else "IPv4")
+        spec["ipFamilies"] = families
+
+    def _health_check_port(self, context: strategy.Context, new: Object, held: set[tuple[str, int]]) -> None:
+        spec, numbers = new["spec"], self.allocators.ports("TCP")
+        wanted = spec.get("healthCheckNodePort")
+        try:
+            if not wanted:
+                spec["healthCheckNodePort"] = numbers.next()
+            elif ("TCP", wanted) not in held:
+                numbers.take(wanted)
+            else:
+                return
+        except ranges.OutOfRange:
+            low, high = services.NODE_PORTS
+            raise errors.InternalError(
+                f"failed to allocate requested HealthCheck NodePort {wanted}: "
+                f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+            ) from None
+        except ranges.Taken:
+            raise errors.InternalError(
+                f"failed to allocate requested HealthCheck NodePort {wanted}: provided port is already allocated"
+            ) from None
+        except ranges.Full:
+            raise errors.InternalError("failed to allocate a HealthCheck NodePort: range is full") from None
+        number: int = spec["healthCheckNodePort"]
+        context.rollbacks.append(lambda: numbers.release(number))
 
     def _next_address(self, context: strategy.Context, new: Object) -> str:
         try:
@@ -150,53 +222,80 @@ class ServiceStrategy(strategy.Strategy):
         self.allocators.release(old)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _needs_address(spec: Object) -> bool:
+    return spec.get("type") != "ExternalName"
 
 
-def _families(spec: Object) -> None:
-    spec.setdefault("ipFamilies", ["IPv4"])
-    spec.setdefault("ipFamilyPolicy", "SingleStack")
+def _needs_health_check(spec: Object) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
-def _keep_addresses(spec: Object, before: Object) -> None:
-    for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-        if not spec.get(field) and before.get(field):
-            spec[field] = before[field]
-
-
-def _keep_node_ports(spec: Object, before: Object) -> None:
-    known = {(port.get("protocol"), port["port"]): port.get("nodePort") for port in before.get("ports") or ()}
-    used = {port.get("nodePort") for port in spec.get("ports") or ()}
-    for port in spec.get("ports") or ():
-        number = known.get((port.get("protocol"), port.get("port")))
-        if not port.get("nodePort") and number and number not in used:
-            port["nodePort"] = number
-
-
-def _drop_fields_of_other_types(spec: Object, before: Object | None = None) -> None:
-    """A change of type drops the fields that the old type had and the new one may not have, if left as they were."""
+def _is_outside(spec: Object) -> bool:
     kind = spec.get("type")
-    was = before or {}
-    if kind == "ExternalName" and before is not None:
-        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-            if spec.get(field) == was.get(field):
-                spec.pop(field, None)
-    if kind not in WITH_NODE_PORTS and was.get("type") in WITH_NODE_PORTS:
-        known = {port.get("nodePort") for port in was.get("ports") or ()}
+    return kind in WITH_NODE_PORTS or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
+
+
+def _same(spec: Object, before: Object, *fields: str) -> bool:
+    return all((spec.get(field) or None) == (before.get(field) or None) for field in fields)
+
+
+def _normalise(spec: Object, before: Object | None) -> None:
+    """`clusterIP` and `clusterIPs` go together; whoever knows only the older one writes only that."""
+    address, every = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
+    if before is None:
+        if address and not every:
+            spec["clusterIPs"] = [address]
+        return
+    old, old_every = before.get("clusterIP") or "", before.get("clusterIPs") or []
+    if old_every and not every and old == address:
+        spec["clusterIPs"] = every = list(old_every)
+    if old != address and every == old_every:
+        if address:
+            spec["clusterIPs"] = [address]
+        else:
+            spec.pop("clusterIPs", None)
+
+
+def _keep_what_was_given(spec: Object, before: Object) -> None:
+    """A whole object without allocated values, written over one that has them, keeps them."""
+    if _needs_address(spec) and _needs_address(before):
+        for field in ("clusterIP", "clusterIPs"):
+            if not spec.get(field) and before.get(field):
+                spec[field] = before[field]
+    if spec.get("type") in WITH_NODE_PORTS and before.get("type") in WITH_NODE_PORTS:
+        known = {port.get("name") or "": port.get("nodePort") for port in before.get("ports") or ()}
+        used = {port.get("nodePort") for port in spec.get("ports") or ()} & set(known.values())
         for port in spec.get("ports") or ():
-            if port.get("nodePort") in known:
-                port.pop("nodePort", None)
-        if spec.get("externalTrafficPolicy") == was.get("externalTrafficPolicy") and not spec.get("externalIPs"):
-            spec.pop("externalTrafficPolicy", None)
-    if kind != "LoadBalancer" and was.get("type") == "LoadBalancer":
-        for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"):
-            if spec.get(field) == was.get(field):
-                spec.pop(field, None)
+            number = known.get(port.get("name") or "")
+            if not port.get("nodePort") and number and number not in used:
+                port["nodePort"] = number
+    if _needs_health_check(spec) and _needs_health_check(before) and not spec.get("healthCheckNodePort"):
+        spec["healthCheckNodePort"] = before.get("healthCheckNodePort", 0)
+
+
+def _drop_fields_of_other_types(new: Object, before: Object) -> None:
+    """A change of type drops the fields that the old type had and the new one may not have, if left as they were."""
+    spec = new["spec"]
+    drop: list[str] = []
+    if _needs_address(before) and not _needs_address(spec):
+        if _same(spec, before, "clusterIP", "clusterIPs"):
+            drop += ("clusterIP", "clusterIPs")
+        fields = ("ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
+        drop += (field for field in fields if _same(spec, before, field))
+    if before.get("type") in WITH_NODE_PORTS and spec.get("type") not in WITH_NODE_PORTS:
+        numbers = [{port.get("nodePort") for port in one.get("ports") or ()} for one in (spec, before)]
+        for port in (spec.get("ports") or ()) if numbers[0] == numbers[1] else ():
+            port.pop("nodePort", None)
+    if _needs_health_check(before) and not _needs_health_check(spec) and _same(spec, before, "healthCheckNodePort"):
+        drop.append("healthCheckNodePort")
+    if before.get("type") == "LoadBalancer" != spec.get("type"):
+        drop += (f for f in ("allocateLoadBalancerNodePorts", "loadBalancerClass") if spec.get(f) == before.get(f))
+    if _is_outside(before) and not _is_outside(spec) and _same(spec, before, "externalTrafficPolicy"):
+        drop.append("externalTrafficPolicy")
+    for field in drop:
+        spec.pop(field, None)
+    if spec.get("type") != "LoadBalancer":
+        new["status"] = {**new["status"], "loadBalancer": {}}
 
 
 def _refuse(new: Object, address: str, why: str) -> errors.StatusError:
