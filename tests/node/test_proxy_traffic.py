@@ -2,8 +2,9 @@
 
     client (192.0.2.2) --- node (192.0.2.1; bridge 10.251.1.1) --- pods a (10.251.1.2), b (10.251.1.3)
 
-The namespaces are linked to each other only: no packet can reach the machine's own network. Each Pod answers on TCP
-8080, 8081 and UDP 5353 with its name and the address it was asked from. Bridged packets pass the rules, as on a node.
+The namespaces are linked to each other only: no packet can reach the machine's own network. Each of them answers on
+TCP 8080, 8081 and UDP 5353 with its name and the address it was asked from. Bridged packets pass the rules, as on a
+real node.
 """
 
 import asyncio
@@ -126,7 +127,7 @@ def join(namespace: str, address: str, gateway: str, bridge: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
-    """The namespaces, and a server in each Pod's."""
+    """The namespaces, and a server in each."""
     servers: list[subprocess.Popen[str]] = []
     try:
         for namespace in (NODE, CLIENT, A, B):
@@ -144,7 +145,7 @@ def network() -> Iterator[None]:
         join(A, A_ADDRESS, "10.251.1.1", "pods")
         join(B, B_ADDRESS, "10.251.1.1", "pods")
         join(CLIENT, CLIENT_ADDRESS, NODE_ADDRESS)
-        for namespace, name in ((A, "a"), (B, "b")):
+        for namespace, name in ((A, "a"), (B, "b"), (NODE, "node"), (CLIENT, "client")):
             command = inside(namespace, sys.executable, "-c", SERVER, name)
             servers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         for server in servers:
@@ -303,6 +304,20 @@ async def test_node_port(kernel: NodeKernel) -> None:
     assert CLIENT_ADDRESS not in {answer.split(" ")[1] for answer in answers}
     for place in (A, NODE):
         assert set(names(ask(place, 30080, NODE_ADDRESS, count=40))) == {"a", "b"}
+
+
+@pytest.mark.parametrize("place", [A, NODE, CLIENT])
+async def test_an_endpoint_on_the_node_itself(kernel: NodeKernel, place: str) -> None:
+    """As of the Service `kubernetes`: the API server listens on the cluster's link."""
+    await put(kernel, port(cluster=(target("10.251.0.1"),)))
+    assert names(ask(place, 80, count=3)) == {"node": 3}
+
+
+async def test_nothing_is_masqueraded_for_the_outside(kernel: NodeKernel) -> None:
+    """An endpoint that is not in the cluster sees who asks: the node's address is not lent to a Pod."""
+    await put(kernel, port(cluster=(target(CLIENT_ADDRESS, local=False),), node_port=30080))
+    assert ask(A, 80) == [f"client {A_ADDRESS} 8080"]
+    assert ask(A, 30080, NODE_ADDRESS) == [f"client {A_ADDRESS} 8080"]
 
 
 async def test_local_policy_keeps_the_source(kernel: NodeKernel) -> None:

@@ -145,7 +145,7 @@ class Proxier:
             lambda obj: self._service_changed(informer.last_known(obj)),
         )
         self._slices.add_handler(
-            self._slice_changed, self._slice_updated, lambda obj: self._slice_changed(informer.last_known(obj))
+            self._slice_changed, self._slice_updated, lambda obj: self._queue(_service_keys(informer.last_known(obj)))
         )
         self._zone = ""
         self._nodes.add_handler(self._node_changed, lambda _, new: self._node_changed(new), None)
@@ -156,11 +156,12 @@ class Proxier:
 
     def _slice_updated(self, old: discovery.EndpointSlice, new: discovery.EndpointSlice) -> None:
         self._queue(_service_keys(old))
-        self._slice_changed(new)
+        self._slice_changed(new, _trigger(old))
 
-    def _slice_changed(self, one: discovery.EndpointSlice) -> None:
+    def _slice_changed(self, one: discovery.EndpointSlice, known_trigger: str = "") -> None:
         measures.ENDPOINT_CHANGES.inc()
-        if self.ready.is_set() and (trigger := one.metadata.annotations.get(TRIGGER_ANNOTATION)):
+        trigger = _trigger(one)
+        if self.ready.is_set() and trigger and trigger != known_trigger:
             self._triggers.append(trigger)
         self._queue(_service_keys(one))
 
@@ -281,7 +282,12 @@ class Proxier:
     def _observe_latency(self, triggers: list[str]) -> None:
         now = self._clock.now()
         for trigger in triggers:
-            measures.PROGRAMMING.observe((now - timestamps.parse(trigger)).total_seconds())
+            try:
+                written = timestamps.parse(trigger)
+            except ValueError:
+                logger.error("Failed to parse the trigger time annotation", extra=logs.kv(value=trigger))
+            else:
+                measures.PROGRAMMING.observe((now - written).total_seconds())
 
     def _health_check_failed(self, recorder: events.EventRecorder) -> healthcheck.Failed:
         def failed(key: str, message: str) -> None:
@@ -295,6 +301,11 @@ class Proxier:
 def _service_keys(one: discovery.EndpointSlice) -> list[str]:
     name = one.metadata.labels.get(ruleset.SERVICE_LABEL)
     return [f"{one.metadata.namespace}/{name}"] if name else []
+
+
+def _trigger(one: discovery.EndpointSlice) -> str:
+    """When the change happened that the slice was written for ("": not known)."""
+    return one.metadata.annotations.get(TRIGGER_ANNOTATION, "")
 
 
 def _lost_flows(old: ruleset.ServiceRules, new: ruleset.ServiceRules) -> bool:

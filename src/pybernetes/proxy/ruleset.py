@@ -9,6 +9,7 @@ Pure.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from pybernetes.api.types import core, discovery
 FAMILY = "IPv4"
 SERVICE_LABEL = "kubernetes.io/service-name"
 DEFAULT_AFFINITY_SECONDS = 10800
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+_NAME = re.compile(r"[a-z0-9-]*\Z")
 
 
 class Target(NamedTuple):
@@ -123,7 +126,7 @@ def service_rules(
     found = _endpoints(slices, vantage)
     ports: list[ServicePort] = []
     ready_locally: set[str] = set()
-    for port in service.spec.ports:
+    for port in filter(_is_proxied, service.spec.ports):
         protocol = (port.protocol or "TCP").lower()
         endpoints = found.get((port.name, protocol), [])
         ready_locally.update(one.target.address for one in endpoints if one.ready and one.target.local)
@@ -143,7 +146,29 @@ def _cluster_address(service: core.Service | None) -> str:
 
 
 def _of_family(addresses: Iterable[str]) -> list[str]:
-    return [one for one in addresses if one and ":" not in one]
+    return [one for one in addresses if _is_address(one)]
+
+
+def _is_address(text: str) -> bool:
+    """Strictly: what passes here becomes part of the text that nftables reads."""
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _network(text: str) -> ipaddress.IPv4Network | None:
+    try:
+        # validation lets blanks around a range pass
+        return ipaddress.IPv4Network(text.strip(), strict=False)
+    except ValueError:
+        return None
+
+
+def _is_proxied(port: core.ServicePort) -> bool:
+    """Whether name and protocol are ones that validation lets pass: they become part of chain names."""
+    return (port.protocol or "TCP") in PROTOCOLS and _NAME.match(port.name) is not None
 
 
 def _externally_accessible(service: core.Service) -> bool:
@@ -169,9 +194,7 @@ def _affinity_seconds(service: core.Service) -> int:
 
 def _source_ranges(service: core.Service, balancers: list[str], vantage: Vantage) -> tuple[str, ...]:
     """Who may use the load balancer's addresses; () for everybody."""
-    networks = [
-        ipaddress.IPv4Network(one.strip(), strict=False) for one in _of_family(service.spec.loadBalancerSourceRanges)
-    ]
+    networks = [network for one in service.spec.loadBalancerSourceRanges if (network := _network(one)) is not None]
     if not networks or any(network.prefixlen == 0 for network in networks):
         return ()
     nodes = [ipaddress.IPv4Address(one) for one in vantage.node_addresses]
@@ -216,7 +239,7 @@ def _endpoints(slices: Iterable[discovery.EndpointSlice], vantage: Vantage) -> d
                 continue
             known = found.setdefault((port.name or "", (port.protocol or "TCP").lower()), {})
             for described in one.endpoints:
-                if not described.addresses:
+                if not described.addresses or not _is_address(described.addresses[0]):
                     continue
                 endpoint = _endpoint(described, port.port, vantage)
                 # Two slices may name one address: while an endpoint moves between them, or when a new Pod has the

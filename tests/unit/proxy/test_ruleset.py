@@ -108,3 +108,31 @@ def test_not_proxied(spec: dict[str, Any]) -> None:
 def test_addresses_of_the_other_family_are_left_out() -> None:
     (port,) = rules({"clusterIPs": ["fd00::1", "10.96.0.9"], "externalIPs": ["fd00::2", "198.51.100.1"]}).ports
     assert (port.cluster_address, port.external_addresses) == ("10.96.0.9", ("198.51.100.1",))
+
+
+def test_what_could_not_be_written_as_rules_is_left_out() -> None:
+    """The server validates all of it; the proxy must not depend on that."""
+    bad = {"addresses": ["1.1.1.1; flush ruleset"], "conditions": READY}
+    spec = {
+        "externalIPs": ["198.51.100.1 }", "198.51.100.2"],
+        "ports": [
+            {"name": "http", "port": 80, "protocol": "TCP"},
+            {"name": "a b", "port": 81, "protocol": "TCP"},
+            {"name": "x", "port": 82, "protocol": "ICMP"},
+        ],
+    }
+    (port,) = rules(spec, bad, endpoint(1, READY)).ports
+    assert (port.name, numbers(port.cluster), port.external_addresses) == ("http", [1], ("198.51.100.2",))
+
+
+def test_source_ranges() -> None:
+    status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
+
+    def ranges(*given: str) -> tuple[str, ...]:
+        (port,) = rules({"type": "LoadBalancer", "loadBalancerSourceRanges": [*given]}, status=status).ports
+        return port.source_ranges
+
+    assert ranges("10.0.0.0/8", "10.1.0.0/16", " 172.16.0.0/12", "fd00::/8") == ("10.0.0.0/8", "172.16.0.0/12")
+    assert ranges("10.0.0.0/8", "0.0.0.0/0") == ()
+    # this node is among them: what it sends to the balancer's address may come from that address
+    assert ranges("192.0.2.0/24") == ("192.0.2.0/24", "203.0.113.1/32")
