@@ -84,7 +84,10 @@ async def _upgrade(
 
 
 async def join(here: stream.UpgradedStream, there: stream.UpgradedStream) -> None:
-    """Copy bytes both ways until both ends are done or one of them is gone."""
+    """Copy bytes both ways until the other side has said its last, or our client is gone.
+
+    What the other side sent before it closed is still delivered: only the end of its stream ends the relay.
+    """
 
     async def pump(source: stream.UpgradedStream, sink: stream.UpgradedStream) -> None:
         while chunk := await source.read():
@@ -92,10 +95,9 @@ async def join(here: stream.UpgradedStream, there: stream.UpgradedStream) -> Non
         sink.write_eof()
 
     async with tasks.TaskGroup("relay") as group:
-        pumps = [group.start(_quietly(pump(here, there)), "out"), group.start(_quietly(pump(there, here)), "in")]
-        await asyncio.wait([*pumps, here.closed, there.closed], return_when=asyncio.FIRST_COMPLETED)
-        if not (here.closed.done() or there.closed.done()):
-            await asyncio.wait([*pumps])
+        group.start(_quietly(pump(here, there)), "out")
+        answers = group.start(_quietly(pump(there, here)), "in")
+        await asyncio.wait([answers, here.closed], return_when=asyncio.FIRST_COMPLETED)
     here.close()
     there.close()
 

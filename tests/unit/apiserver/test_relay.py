@@ -1,0 +1,80 @@
+"""What is handed on to Pods and kubelets, and what comes back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from pybernetes.aio import clock as clocks
+from pybernetes.http import messages, server, stream
+
+PODS = "/api/v1/namespaces/ns/pods"
+MERGE = "application/merge-patch+json"
+
+
+async def _echo(request: messages.Request) -> messages.AnyResponse:
+    """A small application in a Pod."""
+    if (request.headers.get("upgrade") or "") == "echo":
+
+        async def run(there: stream.UpgradedStream) -> None:
+            while data := await there.read():
+                await there.write(data.upper())
+            there.write_eof()
+
+        return messages.UpgradeResponse("echo", [("X-Greeting", "hello")], run)
+    said = f"{request.method} {request.target} {request.headers.get('authorization')} {request.body.decode()}"
+    return messages.Response(203, [("Content-Type", "text/x-said"), ("X-Own", "1")], said.encode())
+
+
+@pytest.fixture
+async def application() -> AsyncIterator[int]:
+    listening = server.Server(_echo, clock=clocks.RealClock())
+    await listening.start()
+    yield listening.port
+    await listening.stop()
+
+
+async def _running_pod(api: Any) -> None:
+    spec = {"containers": [{"name": "m", "image": "i"}], "nodeName": "n"}
+    await api.create(PODS, {"metadata": {"name": "p"}, "spec": spec})
+    status = {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
+    assert (await api.send("PATCH", f"{PODS}/p/status", status, content=MERGE)).status == 200
+
+
+async def test_requests_reach_the_pod_without_credentials(api: Any, application: int) -> None:
+    await _running_pod(api)
+    target = f"{PODS}/p:{application}/proxy/a%20b/c?x=1"
+    response = await api.raw("POST", target, b"body", [("Content-Type", "text/plain")])
+    assert isinstance(response, messages.StreamResponse)
+    assert (response.status, dict(response.headers)["X-Own"]) == (203, "1")
+
+    class Sink(messages.StreamWriter):
+        text = b""
+
+        async def write(self, data: bytes) -> None:
+            self.text += data
+
+    sink = Sink()
+    await response.run(sink)
+    assert sink.text == b"POST /a%20b/c?x=1 None body"
+
+
+async def test_upgraded_connections_are_joined(api: Any, application: int) -> None:
+    await _running_pod(api)
+    headers = [("Connection", "Upgrade"), ("Upgrade", "echo")]
+    response = await api.raw("GET", f"{PODS}/p:{application}/proxy/", headers=headers)
+    assert isinstance(response, messages.UpgradeResponse)
+    assert (response.protocol, dict(response.headers)["X-Greeting"]) == ("echo", "hello")
+    client, ours = stream.pipe()
+    api.group.start(response.run(ours), "relay")
+    await client.write(b"hello")
+    assert await client.read_exactly(5) == b"HELLO"
+    client.write_eof()
+    assert await client.read() == b""
+
+
+async def test_nobody_listens(api: Any) -> None:
+    await _running_pod(api)
+    answer = await api.send("GET", f"{PODS}/p:1/proxy/")
+    assert (answer.status, answer.json["reason"]) == (503, "ServiceUnavailable")
+    assert (await api.send("GET", f"{PODS}/p/log")).status >= 400
