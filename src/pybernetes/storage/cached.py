@@ -58,13 +58,15 @@ def _with_revision_slowly(value: bytes, revision: int) -> bytes:
 class Cached:
     """One object at one revision. `data` is the JSON that is served, in the version in which it is stored."""
 
-    __slots__ = ("_extract", "_fields", "_labels", "data", "key", "revision")
+    __slots__ = ("_extract", "_fields", "_labels", "data", "derived", "key", "revision")
 
     def __init__(self, key: str, revision: int, data: bytes, extract: Extract) -> None:
         self.key = key
         self.revision = revision
         self.data = data
         self._extract = extract
+        self.derived: Any = None
+        """What a reader worked out of this revision and wants to find again (a row of a table)."""
         self._labels: Mapping[str, str] | None = None
         self._fields: Mapping[str, str] | None = None
 

@@ -34,9 +34,13 @@ class Columns:
         """The `columnDefinitions` of a Table."""
         return [one.definition() for one in self.columns]
 
+    def cells(self, obj: table.Object) -> list[Any]:
+        """The cells of an object (its decoded JSON); those that depend on the time are `table.Ago`."""
+        return [one.cell(obj) for one in self.columns]
+
     def row(self, obj: table.Object, now: datetime.datetime) -> list[Any]:
-        """The cells of an object (its decoded JSON)."""
-        return [one.cell(obj, now) for one in self.columns]
+        """The cells of an object at that time."""
+        return [cell.at(now) if isinstance(cell, table.Ago) else cell for cell in self.cells(obj)]
 
 
 @functools.cache

@@ -4,7 +4,6 @@ Pure.
 Upstream: pkg/printers/internalversion.
 """
 
-import datetime
 from typing import Any
 
 from pybernetes.api.columns import table
@@ -104,15 +103,15 @@ def _event_source(event: Object) -> str:
     return f"{component}, {host}" if host else str(component)
 
 
-def _last_seen(event: Object, now: datetime.datetime) -> str:
+def _last_seen(event: Object) -> table.Ago | str:
     last = event.get("lastTimestamp") or event.get("deprecatedLastTimestamp") or event.get("eventTime")
     series = event.get("series") or {}
-    return table.since(series.get("lastObservedTime") or last, now)
+    return table.since(series.get("lastObservedTime") or last)
 
 
-def _first_seen(event: Object, now: datetime.datetime) -> str:
+def _first_seen(event: Object) -> table.Ago | str:
     first = event.get("firstTimestamp") or event.get("deprecatedFirstTimestamp") or event.get("eventTime")
-    return table.since(first, now)
+    return table.since(first)
 
 
 def _event_count(event: Object) -> str:
@@ -134,7 +133,7 @@ EVENTS: tuple[Column, ...] = (
     column("Message", lambda obj: str(obj.get("message") or obj.get("note") or "").strip()),
     Column("First Seen", _first_seen, priority=1),
     column("Count", _event_count, wide=True),
-    Column("Name", lambda obj, now: obj["metadata"]["name"], format="name", priority=1),
+    Column("Name", lambda obj: obj["metadata"]["name"], format="name", priority=1),
 )
 
 

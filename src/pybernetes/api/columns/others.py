@@ -221,7 +221,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "volumeattachments": (
         NAME,
-        Column("Attacher", lambda obj, now: dig(obj, ("spec", "attacher"), ""), format="name"),
+        Column("Attacher", lambda obj: dig(obj, ("spec", "attacher"), ""), format="name"),
         path("PV", "spec.source.persistentVolumeName"),
         path("Node", "spec.nodeName"),
         _boolean("Attached", "status.attached"),
@@ -319,7 +319,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         AGE,
     ),
     "storageversionmigrations": (
-        Column("Name", lambda obj, now: obj["metadata"].get("name", "")),
+        Column("Name", lambda obj: obj["metadata"].get("name", "")),
         column(
             "Resource",
             lambda obj: ".".join(

@@ -4,10 +4,9 @@ Pure.
 Upstream: pkg/printers/internalversion (printPod).
 """
 
-import datetime
 from typing import Any
 
-from pybernetes.api.columns.table import AGE, NAME, NONE, Column, Object, column, dig, path
+from pybernetes.api.columns.table import AGE, NAME, NONE, Ago, Column, Object, column, dig, path
 from pybernetes.apimachinery import timestamps
 
 NODE_LOST = "NodeLost"
@@ -108,7 +107,7 @@ def _container_reason(pod: Object, shown: str) -> str:
     return shown
 
 
-def restarts(pod: Object, now: datetime.datetime) -> str:
+def restarts(pod: Object) -> Ago | str:
     """`3 (2m ago)`: restarts of its containers, and when the last one was."""
     sidecars = {one["name"] for one in pod["spec"].get("initContainers") or () if _restartable(one)}
     status = _status(pod)
@@ -120,7 +119,7 @@ def restarts(pod: Object, now: datetime.datetime) -> str:
     ends = [dig(one, ("lastState", "terminated", "finishedAt")) for one in counted]
     last = max((timestamps.parse(end) for end in ends if end), default=None)
     if total and last is not None:
-        return f"{total} ({timestamps.human_duration((now - last).total_seconds())} ago)"
+        return Ago(last, f"{total} ({{}} ago)")
     return str(total)
 
 

@@ -19,10 +19,10 @@ UNSET = "<unset>"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its definition, and how to get a cell from an object (with the time, for ages)."""
+    """One column: its definition, and how to get a cell from an object: a value, or an `Ago` where time matters."""
 
     name: str
-    cell: Callable[[Object, datetime.datetime], Any]
+    cell: Callable[[Object], Any]
     type: str = "string"
     format: str = ""
     priority: int = 0
@@ -40,7 +40,7 @@ class Column:
 
 def column(name: str, cell: Callable[[Object], Any], type_: str = "string", *, wide: bool = False) -> Column:
     """A column that depends on the object alone; `wide` ones show with `-o wide`."""
-    return Column(name, lambda obj, now: cell(obj), type_, priority=int(wide))
+    return Column(name, cell, type_, priority=int(wide))
 
 
 def path(name: str, dotted: str, type_: str = "string", *, missing: Any = "", wide: bool = False) -> Column:
@@ -58,16 +58,26 @@ def dig(obj: Any, keys: Iterable[str], missing: Any = None) -> Any:
     return obj
 
 
-NAME = Column("Name", lambda obj, now: obj["metadata"].get("name", ""), format="name")
-AGE = Column("Age", lambda obj, now: since(obj["metadata"].get("creationTimestamp"), now))
-CREATED_AT = Column("Created At", lambda obj, now: obj["metadata"].get("creationTimestamp"), "date")
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ago:
+    """A cell that says how long ago something was; `shape` is what stands around it."""
+
+    then: datetime.datetime
+    shape: str = "{}"
+
+    def at(self, now: datetime.datetime) -> str:
+        """The cell at that time, as kubectl prints ages: `5s`, `2m10s`, `3d`."""
+        return self.shape.format(timestamps.human_duration((now - self.then).total_seconds()))
 
 
-def since(timestamp: str | None, now: datetime.datetime) -> str:
-    """How long ago, as kubectl prints ages: `5s`, `2m10s`, `3d`."""
-    if not timestamp:
-        return UNKNOWN
-    return timestamps.human_duration((now - timestamps.parse(timestamp)).total_seconds())
+def since(timestamp: str | None) -> Ago | str:
+    """How long ago that was."""
+    return Ago(timestamps.parse(timestamp)) if timestamp else UNKNOWN
+
+
+NAME = Column("Name", lambda obj: obj["metadata"].get("name", ""), format="name")
+AGE = Column("Age", lambda obj: since(obj["metadata"].get("creationTimestamp")))
+CREATED_AT = Column("Created At", lambda obj: obj["metadata"].get("creationTimestamp"), "date")
 
 
 def labels(pairs: Mapping[str, str] | None) -> str:

@@ -4,7 +4,6 @@ Pure.
 Upstream: pkg/printers/internalversion.
 """
 
-import datetime
 from typing import Any
 
 from pybernetes.api.columns import table
@@ -65,17 +64,19 @@ def _completions(job: Object) -> str:
     return f"{succeeded}/1 of {parallel}" if parallel > 1 else f"{succeeded}/1"
 
 
-def _job_duration(job: Object, now: datetime.datetime) -> str:
+def _job_duration(job: Object) -> table.Ago | str:
     start, end = dig(job, ("status", "startTime")), dig(job, ("status", "completionTime"))
     if start is None:
         return ""
-    ended = timestamps.parse(end) if end else now
-    return timestamps.human_duration((ended - timestamps.parse(start)).total_seconds())
+    began = timestamps.parse(start)
+    if not end:
+        return table.Ago(began)
+    return timestamps.human_duration((timestamps.parse(end) - began).total_seconds())
 
 
-def _last_schedule(job: Object, now: datetime.datetime) -> str:
+def _last_schedule(job: Object) -> table.Ago | str:
     last = dig(job, ("status", "lastScheduleTime"))
-    return table.since(last, now) if last else NONE
+    return table.since(last) if last else NONE
 
 
 def _controller(revision: Object) -> str:

@@ -75,7 +75,7 @@ async def many(context: contexts.RequestContext, store: stores.Store, page: list
     same = kind.api_version == store.kind.api_version
     if form.transform == negotiate.TABLE:
         if same and table.include(context) != "Object":
-            return answer(context, _encode(table.of_stored(context, (item.data for item in page.items), facts)))
+            return answer(context, table.of_stored(context, page.items, facts))
         return answer(context, _encode(table.of(context, await _objects(store, kind, page.items), facts)))
     if form.transform:
         items = [table.partial(obj, form.version) for obj in await _objects(store, kind, page.items)]
