@@ -16,6 +16,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import coordination
@@ -184,9 +186,12 @@ class LeaderElector:
         return True
 
     async def _write(self, lease: coordination.Lease, spec: dict[str, Any]) -> coordination.Lease:
-        """Change the lease unless somebody else has done so since it was read."""
-        patch = {"metadata": {"resourceVersion": lease.metadata.resourceVersion}, "spec": spec}
-        return await self._leases.patch(self.name, patch, self.namespace)
+        """Change the lease unless somebody else has done so since it was read.
+
+        By an update, not by a patch: upstream's roles for components say no more.
+        """
+        known = msgspec.to_builtins(lease)
+        return await self._leases.update({**known, "spec": {**known.get("spec", {}), **spec}}, self.namespace)
 
     def _observe(self, lease: coordination.Lease) -> None:
         if self._observed is None or self._observed.spec != lease.spec:

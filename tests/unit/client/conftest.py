@@ -132,13 +132,13 @@ class ScriptedServer:
 
     def _respond_about(self, request: messages.Request, path: str, name: str) -> messages.Response:
         obj = self.objects[path]
-        if request.method == "PATCH":
-            patch = msgspec.json.decode(request.body)
-            version = (patch.get("metadata") or {}).get("resourceVersion")
+        if request.method in ("PATCH", "PUT"):
+            given = msgspec.json.decode(request.body)
+            version = (given.get("metadata") or {}).get("resourceVersion")
             if version and version != obj["metadata"]["resourceVersion"]:
                 raise errors.Conflict("things", name)
-            changed = copy.deepcopy(obj)
-            _merge(changed, patch)
+            changed = copy.deepcopy(obj) if request.method == "PATCH" else {}
+            _merge(changed, given)
             return _answer(200, self.put(path, **changed))
         if request.method == "DELETE":
             self.remove(path)
