@@ -263,7 +263,7 @@ async def test_tables_and_metadata_alone(api: Any) -> None:
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Data", "Age"]
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
     listed = (await api.send("GET", f"{CONFIGS}?includeObject=None", Accept=accept)).json
-    assert "object" not in listed["rows"][0]
+    assert listed["rows"][0]["object"] is None
     accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
     partial = (await api.send("GET", CONFIGS, Accept=accept)).json
     assert (partial["kind"], "data" in partial["items"][0]) == ("PartialObjectMetadataList", False)
