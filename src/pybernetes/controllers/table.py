@@ -31,6 +31,8 @@ from pybernetes.controllers.endpointslice import controller as endpointslice
 from pybernetes.controllers.garbage_collector import controller as garbage_collector
 from pybernetes.controllers.job import controller as job
 from pybernetes.controllers.statefulset import controller as statefulset
+from pybernetes.controllers.volumes import controller as volumes
+from pybernetes.controllers.volumes import protection
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,6 +72,15 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "statefulset-controller": ControllerDescriptor(statefulset.StatefulSetController, "statefulset"),
     "job-controller": ControllerDescriptor(job.JobController, "job"),
     "cronjob-controller": ControllerDescriptor(cronjob.CronJobController, "cronjob"),
+    "persistentvolume-binder-controller": ControllerDescriptor(
+        volumes.PersistentVolumeController, "persistentvolume-binder"
+    ),
+    "persistentvolumeclaim-protection-controller": ControllerDescriptor(
+        protection.ClaimProtectionController, "pvc-protection"
+    ),
+    "persistentvolume-protection-controller": ControllerDescriptor(
+        protection.VolumeProtectionController, "pv-protection"
+    ),
     "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment"),
     "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
     "replicationcontroller-controller": ControllerDescriptor(
