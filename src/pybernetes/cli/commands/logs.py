@@ -9,10 +9,9 @@ import shutil
 import subprocess
 import sys
 
-from pybernetes.aio import clock as clocks
 from pybernetes.cli import selection
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import processes
+from pybernetes.cluster import states
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +46,7 @@ def _find(paths: configs.Paths, component: str) -> pathlib.Path | None:
         return paths.log(component)
     if component == "containerd":
         return next(iter(paths.root.glob("nodes/*/containerd/containerd.log")), None)
-    for state in processes.Processes(paths, clocks.RealClock()).running():
+    for state in states.Running(paths).running():
         if component in state.components:
             return paths.log(state.name)
     return None

@@ -9,10 +9,9 @@ import json
 import sys
 
 import pybernetes
-from pybernetes.aio import clock as clocks
 from pybernetes.cli import selection
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import processes
+from pybernetes.cluster import states
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     if config is None:
         print(f"no cluster in {paths.root}: `pybernetes up` makes one", file=sys.stderr)
         return 1
-    running = processes.Processes(paths, clocks.RealClock()).running()
-    wanted = {processes.CONTROL_PLANE, *(config.node_name(index) for index in range(1, config.nodes + 1))}
+    running = states.Running(paths).running()
+    wanted = {states.CONTROL_PLANE, *(config.node_name(index) for index in range(1, config.nodes + 1))}
     complete = wanted <= {state.name for state in running}
     if arguments.output == "json":
         print(json.dumps(_document(paths, config, running, complete), indent=2))
@@ -39,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _document(
-    paths: configs.Paths, config: configs.ClusterConfig, running: list[processes.State], complete: bool
+    paths: configs.Paths, config: configs.ClusterConfig, running: list[states.State], complete: bool
 ) -> dict[str, object]:
     listed = []
     for state in running:
-        used = processes.usage(state.pid)
+        used = states.usage(state.pid)
         listed.append(
             {
                 "name": state.name,
@@ -65,13 +64,13 @@ def _document(
     }
 
 
-def _print(paths: configs.Paths, config: configs.ClusterConfig, running: list[processes.State], complete: bool) -> None:
+def _print(paths: configs.Paths, config: configs.ClusterConfig, running: list[states.State], complete: bool) -> None:
     print(f"cluster     {config.name} ({'running' if complete else 'not running' if not running else 'incomplete'})")
     print(f"version     {pybernetes.KUBERNETES_VERSION} (pybernetes {pybernetes.__version__})")
     print(f"endpoint    https://127.0.0.1:{config.port}")
     print(f"kubeconfig  {paths.kubeconfig('admin')}")
     print(f"data        {paths.root}")
     for state in running:
-        used = processes.usage(state.pid)
+        used = states.usage(state.pid)
         amount = f"{used.rss // 2**20} MiB, {used.cpu_seconds:.1f} CPU s" if used else "gone"
         print(f"process     {state.name} (pid {state.pid}, {amount}): {', '.join(state.components)}")

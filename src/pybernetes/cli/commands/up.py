@@ -18,7 +18,7 @@ from pybernetes.cli import selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import network, nodes, pki, processes, runtime
+from pybernetes.cluster import network, nodes, pki, processes, runtime, states
 
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 NODE = ("kubelet", "kube-proxy", "cluster-dns")
@@ -186,7 +186,7 @@ async def _start(
     running = {state.name for state in known.running()}
     data = ("--data-dir", str(paths.root))
     wanted: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
-        (processes.CONTROL_PLANE, CONTROL_PLANE, ("control-plane", *data))
+        (states.CONTROL_PLANE, CONTROL_PLANE, ("control-plane", *data))
     ]
     for index in range(1, config.nodes + 1):
         wanted.append((config.node_name(index), NODE, ("node", *data, "--index", str(index))))
