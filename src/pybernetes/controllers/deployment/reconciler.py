@@ -189,9 +189,19 @@ class Reconciler:
             self._new = changed
 
     async def _patch_replica_set(self, one: apps.ReplicaSet, change: dict[str, Any]) -> apps.ReplicaSet:
-        metadata = {**change.get("metadata", {}), "resourceVersion": one.metadata.resourceVersion}
-        patch = {**change, "metadata": metadata}
-        return await self._writers.replica_sets.patch(one.metadata.name, patch, one.metadata.namespace)
+        resource, name, namespace = self._writers.replica_sets, one.metadata.name, one.metadata.namespace
+
+        def at(version: str) -> dict[str, Any]:
+            return {**change, "metadata": {**change.get("metadata", {}), "resourceVersion": version}}
+
+        try:
+            return await resource.patch(name, at(one.metadata.resourceVersion), namespace)
+        except errors.Conflict:
+            # Its own controller writes its status all the time; only another spec makes the decision a wrong one.
+            fresh = await resource.get(name, namespace)
+            if fresh.metadata.uid != one.metadata.uid or fresh.metadata.generation != one.metadata.generation:
+                raise
+            return await resource.patch(name, at(fresh.metadata.resourceVersion), namespace)
 
     async def _cleanup(self) -> None:
         for one in revisions.cleanup(self.deployment, self._old):
