@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pybernetes.aio import tasks
-from pybernetes.apimachinery import errors, meta
+from pybernetes.apimachinery import errors, gvk, meta
 from pybernetes.apiserver.registry import deletion, operation, store, strategy
 from pybernetes.storage import backend as backends
 from pybernetes.storage import cached
@@ -41,7 +41,7 @@ async def delete(target: store.Store, op: operation.Operation, options: Object) 
             found = conflict.current
             current = None if found is None else target.served(found)
             if current is not None and wanted.resource_version:
-                deletion.check_preconditions(target.resource, current.object(), wanted)
+                deletion.check_preconditions(_about(target), current.object(), wanted)
 
 
 async def _delete_once(
@@ -53,7 +53,10 @@ async def _delete_once(
 ) -> Outcome:
     context = target.context(op)
     obj = current.object()
-    deletion.check_preconditions(target.resource, obj, wanted)
+    deletion.check_preconditions(_about(target), obj, wanted)
+    refusal = target.strategy.refuse_deletion(obj)
+    if refusal:
+        raise errors.Forbidden(target.resource, op.name, refusal)
     asked = target.attributes(op, "DELETE", None, await target.convert(current.object(), context.kind))
     await target.environment.admission.admit(asked)
     await target.environment.admission.validate(asked)
@@ -75,10 +78,15 @@ async def _delete_once(
     return await _remove(target, op, context, current)
 
 
+def _about(target: store.Store) -> gvk.GroupResource:
+    """How the refusals of a deletion call the resource: upstream by its kind."""
+    return gvk.GroupResource(target.kind.group, target.kind.kind)
+
+
 async def _write(target: store.Store, op: operation.Operation, obj: Object, current: cached.Cached) -> cached.Cached:
     value = target.encode(obj)
     if op.dry_run:
-        return current
+        return target.unstored(current.key, value, current.revision)
     return target.served(await target.environment.backend.update(current.key, value, expected=current.revision))
 
 

@@ -1,5 +1,6 @@
-"""What the store asks about built-in kinds: defaults, validation, conversion. Custom resources answer in a strategy.
+"""What the store asks about built-in kinds: defaults, validation, warnings, conversion.
 
+Custom resources answer in a strategy.
 Upstream: the scheme's defaulting and conversion functions, pkg/apis/*/validation.
 """
 
@@ -7,7 +8,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from pybernetes.api import conversion, defaults, kinds, validation
+from pybernetes.api import conversion, defaults, kinds, validation, warnings
 from pybernetes.apimachinery import fieldpath
 
 Object = dict[str, Any]
@@ -15,7 +16,7 @@ Object = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rules:
-    """The four questions, as functions on plain objects."""
+    """The questions, as functions on plain objects."""
 
     default: Callable[[kinds.Kind, Object], None] = defaults.apply
     validate: Callable[[kinds.Kind, Object], fieldpath.ErrorList] = validation.validate
@@ -23,6 +24,7 @@ class Rules:
         validation.validate_update
     )
     convert: Callable[[Object, kinds.Kind], Object] = conversion.convert
+    warnings: Callable[[kinds.Kind, Object, Object | None], list[str]] = warnings.of
 
 
 BUILT_IN = Rules()

@@ -128,7 +128,7 @@ class Store(reading.StoredObjects):
         if found:
             raise self.invalid(facts.get("name", ""), found)
         await rules.begin_create(context, new)
-        rules.warnings(context, new, None)
+        self._warn(context, new, None)
         rules.canonicalize(context, new)
         await self.environment.admission.validate(self.attributes(op, "CREATE", new, None))
         if facts.get("resourceVersion"):
@@ -143,6 +143,12 @@ class Store(reading.StoredObjects):
         record = await self.environment.backend.create(key, value)
         context.rollbacks.clear()
         return self.served(record)
+
+    def _warn(self, context: strategy.Context, new: Object, old: Object | None) -> None:
+        if not self.kind.custom and context.subresource != "status":
+            known = context.warnings
+            known += (text for text in self.environment.rules.warnings(self.kind, new, old) if text not in known)
+        self.strategy.warnings(context, new, old)
 
     def _check_size(self, value: bytes) -> None:
         if len(value) > MAX_OBJECT_BYTES:
@@ -219,7 +225,7 @@ class Store(reading.StoredObjects):
         if found:
             raise self.invalid(new["metadata"].get("name", ""), found)
         await self.strategy.begin_update(context, new, old)
-        self.strategy.warnings(context, new, old)
+        self._warn(context, new, old)
         self.strategy.canonicalize(context, new)
         await self.environment.admission.validate(self.attributes(op, "UPDATE", new, old))
         return await self._write(op, context, await self.convert(new, self.kind), current, stored)
@@ -250,6 +256,7 @@ class Store(reading.StoredObjects):
         elif self.strategy.status and self.kind.subresource("status") is not None:
             _keep(new, old, "status")
         self.strategy.prepare_for_update(context, new, old)
+        facts = new["metadata"]
         if self.strategy.generation and context.subresource != "status" and _wants_other(new, old):
             facts["generation"] = before.get("generation", 0) + 1
         if not facts.get("uid"):
@@ -271,14 +278,14 @@ class Store(reading.StoredObjects):
                 await self.environment.backend.delete(key, expected=revision)
                 context.rollbacks.clear()
                 await self.strategy.after_delete(context, new)
-            return self._unstored(key, value, revision)
+            return self.unstored(key, value, revision)
         served = cached.with_revision(value, revision)
         if served == current.data or msgspec.json.decode(served) == stored:
             # Nothing has changed: no revision, no event.
             context.rollbacks.clear()
             return current
         if op.dry_run:
-            return self._unstored(key, value, revision)
+            return self.unstored(key, value, revision)
         self._check_size(value)
         record = await self.environment.backend.update(key, value, expected=revision)
         context.rollbacks.clear()
@@ -305,13 +312,13 @@ class Store(reading.StoredObjects):
             change(obj)
             value = self.encode(obj)
             if op.dry_run:
-                return self._unstored(key, value, current.revision)
+                return self.unstored(key, value, current.revision)
             try:
                 return self.served(await self.environment.backend.update(key, value, expected=current.revision))
             except backends.CompareFailed as conflict:
                 current = None if conflict.current is None else self.served(conflict.current)
 
-    def _unstored(self, key: str, value: bytes, revision: int) -> cached.Cached:
+    def unstored(self, key: str, value: bytes, revision: int) -> cached.Cached:
         """What an update would have stored, or what a deleted object was last."""
         return cached.Cached(key, revision, cached.with_revision(value, revision), self._extract)
 

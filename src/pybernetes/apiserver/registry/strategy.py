@@ -126,6 +126,10 @@ class Strategy:
         """Seconds of grace for a deletion, None where the kind knows none (deleted at once)."""
         return None
 
+    def refuse_deletion(self, old: Object) -> str:
+        """Why nobody may delete this object, "" for those that may be deleted."""
+        return ""
+
     def mark_deleting(self, context: Context, obj: Object) -> None:
         """The object has just got its deletionTimestamp: show that where the kind shows it."""
 

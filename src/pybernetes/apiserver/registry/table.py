@@ -12,6 +12,7 @@ from pybernetes.apiserver.registry.apps import daemon_set
 from pybernetes.apiserver.registry.batch import job
 from pybernetes.apiserver.registry.certificates import signing_request
 from pybernetes.apiserver.registry.core import namespace, node, pod, storage
+from pybernetes.apiserver.registry.scheduling import priority_class
 
 
 def _plain(**settings: Any) -> strategy.Strategy:
@@ -54,6 +55,7 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ("apiregistration.k8s.io", "apiservices"): _plain(generation=False, name_check=names.is_path_segment_name),
     ("apps", "controllerrevisions"): _plain(generation=False),
     ("apps", "daemonsets"): daemon_set.DaemonSetStrategy(),
+    ("apps", "statefulsets"): _plain(name_check=names.is_dns1123_label),
     ("batch", "jobs"): job.JobStrategy(),
     (CERTIFICATES, "certificatesigningrequests"): signing_request.SigningRequestStrategy(),
     (CERTIFICATES, "clustertrustbundles"): _plain(generation=False, allow_unconditional_update=False),
@@ -81,6 +83,7 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     (STORAGE, "storageclasses"): _plain(generation=False, returns_deleted=True),
     (STORAGE, "volumeattachments"): _plain(generation=False, returns_deleted=True, allow_unconditional_update=False),
     (STORAGE, "volumeattributesclasses"): _plain(generation=False, returns_deleted=True),
+    ("scheduling.k8s.io", "priorityclasses"): priority_class.PriorityClassStrategy(),
     ("storagemigration.k8s.io", "storageversionmigrations"): _plain(allow_unconditional_update=False),
     **{
         (ADMISSION, plural): _plain(allow_unconditional_update=False)

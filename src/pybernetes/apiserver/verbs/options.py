@@ -146,7 +146,7 @@ def write(context: contexts.RequestContext, options_kind: str, *, patch: str = "
         subresource=info.subresource,
         warnings=context.warnings,
     )
-    if not context.request.raw_query:
+    if not context.request.raw_query and patch != "apply":
         op.manager = _default_manager(context)
         return op
     query = context.request.query
@@ -192,7 +192,14 @@ def delete(context: contexts.RequestContext) -> tuple[operation.Operation, dict[
     if request.body:
         media = negotiate.body_media(request)
         expected = gvk.GroupVersionKind(context.info.group, context.info.version, "DeleteOptions")
-        given = bodies.read(request.body, media, expected, accept_groups=True).obj
+        try:
+            given = bodies.read(request.body, media, expected, accept_groups=True).obj
+        except errors.BadRequest as error:
+            if "unknown conversion" in error.message:
+                kind, _, version = error.message.partition(" in version ")
+                text = f'no kind "{kind}" is registered for version {version.split(" ", 1)[0]} in scheme'
+                raise errors.BadRequest(f'{text} "pkg/runtime/scheme.go:111"') from error
+            raise
     else:
         given = _delete_query(context)
     deletion.validate_options(given)

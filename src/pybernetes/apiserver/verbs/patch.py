@@ -5,6 +5,7 @@ Upstream: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from pybernetes.apiserver.registry import managers, metadata, operation
 from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.verbs import decode, get, negotiate, options, present
 
+_MISMATCH = re.compile(r"json: cannot unmarshal (\w+).* into Go struct field \S+ of type (\S+)")
+
 Object = dict[str, Any]
 Apply = Callable[[Object], Object]
 
@@ -27,6 +30,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 NAMES = {JSON_PATCH: "json", MERGE: "merge", STRATEGIC: "strategic", APPLY: "apply"}
 
+NOT_A_MAP = "json: cannot unmarshal array into Go value of type map[string]interface {}"
 UNPROCESSABLE = "the server rejected our request due to an error in our request"
 
 
@@ -91,9 +95,11 @@ def body_patch(context: contexts.RequestContext, media: str, kind: kinds.Kind) -
             raise errors.BadRequest(text)
         return lambda current: _answered(json_patch.apply, current, content)
     if media == MERGE:
+        if isinstance(content, list):
+            raise errors.BadRequest(f"error decoding patch: {NOT_A_MAP}")
         return lambda current: _answered(merge.apply, current, content)
     if not isinstance(content, dict):
-        raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {values.kind(content)}")
+        raise errors.BadRequest(NOT_A_MAP)
     schema = strategic_schema(kind)
     return lambda current: _answered(strategic.apply, current, content, schema)
 
@@ -150,7 +156,7 @@ def conform(context: contexts.RequestContext, new: Object, media: str, kind: kin
             else:
                 unknown = structure.conform(new, kind.api_version, kind.kind)
         except failure.DecodeError as error:
-            wrong = error.message
+            wrong = _converted(error.message) if media == STRATEGIC else error.message
     if unknown and not wrong:
         mode = decode.validation(context)
         if mode == bodies.STRICT:
@@ -162,6 +168,24 @@ def conform(context: contexts.RequestContext, new: Object, media: str, kind: kin
         shown = values.text(json.decode(context.request.body)) if media == STRATEGIC else _shown(new)
         path = fieldpath.Path("patch")
         raise errors.Invalid(gvk.GroupKind("", ""), "", [fieldpath.invalid(path, shown, wrong)])
+
+
+def _converted(message: str) -> str:
+    """A type mismatch as upstream's converter says it, which takes the result of a strategic merge apart."""
+    found = _MISMATCH.fullmatch(message)
+    if found is None:
+        return message
+    given = {"object": "map", "array": "slice", "number": "int64"}.get(found[1], found[1])
+    wanted = found[2]
+    if wanted.startswith("[]"):
+        return f"cannot restore slice from {given}"
+    if wanted.startswith("map["):
+        return f"cannot restore map from {given}"
+    if wanted == "string":
+        return f"cannot convert {given} to string"
+    if re.fullmatch(r"u?int\d*|float\d+", wanted):
+        return f"unrecognized type: {wanted}"
+    return message
 
 
 def _shown(new: Object) -> str:

@@ -124,8 +124,8 @@ def _rows(context: contexts.RequestContext) -> Callable[[Object, Any], Object]:
                 "apiVersion": f"meta.k8s.io/{version}",
                 "metadata": facts,
             }
-        elif wanted == "Object":
-            made["object"] = obj
+        else:
+            made["object"] = obj if wanted == "Object" else None
         return made
 
     return row

@@ -25,9 +25,10 @@ class JobStrategy(strategy.Strategy):
         labels = template.get("labels") or {}
         inherits = not facts.get("labels") or facts["labels"] == labels
         generated = dict.fromkeys(NAME_LABELS, facts.get("name", "")) | dict.fromkeys(UID_LABELS, facts["uid"])
-        template["labels"] = {**generated, **labels}
+        template["labels"] = dict(sorted({**generated, **labels}.items()))
         if inherits:
             facts["labels"] = dict(template["labels"])
         selector = spec.get("selector") or {}
-        selector["matchLabels"] = {UID_LABELS[1]: facts["uid"], **(selector.get("matchLabels") or {})}
+        wanted = {UID_LABELS[1]: facts["uid"], **(selector.get("matchLabels") or {})}
+        selector["matchLabels"] = dict(sorted(wanted.items()))
         spec["selector"] = selector
