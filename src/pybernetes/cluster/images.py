@@ -196,12 +196,12 @@ def _elf(machine: int, code: bytes) -> bytes:
 
 # The shell stays process 1 and passes SIGTERM on: a process 1 without a handler would ignore it.
 _SERVE = """#!/bin/sh
+trap 'kill $server; exit 0' TERM INT
 www=${WWW:-/tmp/www}
 mkdir -p "$www"
-hostname > "$www/index.html"
 httpd -f -p "${PORT:-8080}" -h "$www" &
 server=$!
-trap 'kill $server; exit 0' TERM INT
+hostname > "$www/index.html"
 wait $server
 """
 

@@ -58,6 +58,8 @@ async def test_life_of_a_pod(cri: runtime.Runtime, sandbox_config: dict[str, Any
     listed = (await cri.list_containers("u-1"))[0]
     assert (listed.id, listed.sandbox_id, listed.name, listed.pod_uid) == (container, sandbox, "c", "u-1")
 
+    while (await cri.exec_sync(container, ["test", "-e", "/tmp/www/index.html"], 5)).exit_code:
+        pass  # before that it does not listen to signals
     await cri.stop_container(container, 5)
     status = await cri.container_status(container)
     assert status.state is runtime.ContainerState.EXITED
