@@ -30,6 +30,7 @@ class Settings:
     concurrent_statefulset_syncs: int = 5
     concurrent_job_syncs: int = 5
     concurrent_cron_job_syncs: int = 5
+    concurrent_quota_syncs: int = 5
     concurrent_namespace_syncs: int = 10
     concurrent_endpoint_syncs: int = 5
     concurrent_service_endpoint_syncs: int = 5

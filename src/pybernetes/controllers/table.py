@@ -18,6 +18,7 @@ from pybernetes.controllers import (
     node_lifecycle,
     pod_gc,
     replicaset,
+    resource_quota,
     root_ca_publisher,
     service_account,
     taint_eviction,
@@ -53,6 +54,7 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "endpointslice-controller": ControllerDescriptor(endpointslice.EndpointSliceController, "endpointslice"),
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
     "disruption-controller": ControllerDescriptor(disruption.DisruptionController, "disruption"),
+    "resourcequota-controller": ControllerDescriptor(resource_quota.ResourceQuotaController, "resourcequota"),
     "clusterrole-aggregation-controller": ControllerDescriptor(
         cluster_role_aggregation.ClusterRoleAggregationController, "clusterrole-aggregation"
     ),
