@@ -45,6 +45,9 @@ class Settings:
     terminated_pod_gc_threshold: int = 12500
     namespace_deletion_grace_period: float = 5.0
     """Until every API server knows that a namespace is being deleted; 0 where there is only one."""
+    signing_certificate: str = ""
+    signing_key: str = dataclasses.field(default="", repr=False)
+    """The authority (PEM) that signs CertificateSigningRequests; without it nobody does."""
     root_ca: str = ""
     """The CA certificate (PEM) that clients of this cluster's API server must trust."""
 

@@ -24,6 +24,7 @@ from pybernetes.controllers import (
     taint_eviction,
     ttl_after_finished,
 )
+from pybernetes.controllers.certificates import controller as certificates
 from pybernetes.controllers.context import ControllerContext, Runnable
 from pybernetes.controllers.cronjob import controller as cronjob
 from pybernetes.controllers.daemonset import controller as daemonset
@@ -55,6 +56,11 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
     "disruption-controller": ControllerDescriptor(disruption.DisruptionController, "disruption"),
     "resourcequota-controller": ControllerDescriptor(resource_quota.ResourceQuotaController, "resourcequota"),
+    "certificatesigningrequest-signing-controller": ControllerDescriptor(certificates.signing, "csrsigning"),
+    "certificatesigningrequest-approving-controller": ControllerDescriptor(
+        certificates.ApprovingController, "csrapproving"
+    ),
+    "certificatesigningrequest-cleaner-controller": ControllerDescriptor(certificates.CleanerController, "csrcleaner"),
     "clusterrole-aggregation-controller": ControllerDescriptor(
         cluster_role_aggregation.ClusterRoleAggregationController, "clusterrole-aggregation"
     ),
