@@ -59,6 +59,7 @@ async def run_node(config: configs.ClusterConfig, paths: configs.Paths, index: i
         report.stage(f"services and DNS of {name}")
         await group.until(node_is_ready(agent.client, name), "ready")
         report.stage(f"{name} is Ready")
+        allinone.settle_memory()
         report.ready()
         await group.wait()
 

@@ -9,6 +9,7 @@ from pybernetes.cluster import config as configs
 from pybernetes.cluster import images, network, runtime
 from pybernetes.kubelet.cri import client as cri
 from pybernetes.kubelet.cri import runtime as cri_runtime
+from pybernetes.proxy import apply as proxy_tables
 
 STATE_ROOT = pathlib.Path("/run/pybernetes")
 
@@ -46,6 +47,7 @@ async def remove_all(paths: configs.Paths, config: configs.ClusterConfig, clock:
             await engine.start()
             await _stop_containers(place.socket)
             await engine.stop()
+        proxy_tables.remove_table(f"{config.link}-{index}")
         await _remove_link(place.bridge)
         _unmount_below(paths.node(config.node_name(index)))
         shutil.rmtree(place.state, ignore_errors=True)

@@ -55,10 +55,12 @@ class Processes(states.Running):
         self._paths.state(name).write_bytes(msgspec.json.encode(state))
         async for report in _reports(reader):
             if "failed" in report:
+                await self.stop(state)
                 raise StartError(f"{name}: {report['failed']} (log: {log})")
             yield report
             if report.get("ready"):
                 return
+        await self.stop(state)
         raise StartError(f"{name} ended before it was ready; the end of its log {log}:\n{_tail(log)}")
 
     async def stop(self, state: states.State) -> None:

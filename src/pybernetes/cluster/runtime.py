@@ -118,7 +118,7 @@ def network_config(config: RuntimeConfig) -> dict[str, object]:
         "type": "bridge",
         "bridge": config.bridge,
         "isGateway": True,
-        "ipMasq": False,
+        "ipMasq": True,
         "hairpinMode": True,
         "promiscMode": False,
         "ipam": ipam,

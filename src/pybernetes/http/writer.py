@@ -1,6 +1,8 @@
 """The body of a `StreamResponse` on its way to the transport.
 
 Pieces written in one turn of the loop leave as one chunk and one write: under TLS that is one record, one system call.
+While pieces come in quick succession they are gathered for a few milliseconds more: one record costs 20 us or so, and a
+hundred watchers of a busy resource each get one for every change otherwise. What comes after a pause leaves at once.
 
 Path: 10 watchers hear of it (their connection's end of it).
 """
@@ -10,6 +12,8 @@ import asyncio
 from pybernetes.http import errors, wire
 
 _HIGH_WATER = 256 * 1024
+_GATHER = 0.005
+"""Seconds, of the event loop's own time: pacing of a socket is no business of a clock that tests drive."""
 
 
 class BodyWriter:
@@ -20,6 +24,7 @@ class BodyWriter:
         "_gone",
         "_head",
         "_loop",
+        "_next",
         "_pieces",
         "_scheduled",
         "_size",
@@ -42,6 +47,7 @@ class BodyWriter:
         self._pieces: list[bytes] = []
         self._size = 0
         self._waiters: list[asyncio.Future[None]] = []
+        self._next = 0.0
         self._scheduled = True
         loop.call_soon(self._flush)
 
@@ -54,7 +60,12 @@ class BodyWriter:
             self._size += len(data)
             if not self._scheduled:
                 self._scheduled = True
-                self._loop.call_soon(self._flush)
+                if self._loop.time() >= self._next:
+                    self._loop.call_soon(self._flush)
+                else:
+                    self._loop.call_at(self._next, self._flush)
+            if self._size >= _HIGH_WATER:
+                self._send()
         return self._size < _HIGH_WATER and not self.paused
 
     async def write(self, data: bytes) -> None:
@@ -77,6 +88,7 @@ class BodyWriter:
 
     def _flush(self) -> None:
         self._scheduled = False
+        self._next = self._loop.time() + _GATHER
         self._send()
 
     def _send(self) -> None:
