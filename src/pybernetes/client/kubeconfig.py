@@ -218,6 +218,14 @@ def write_access(path: pathlib.Path, access: Access, *, make_current: bool = Tru
             content["current-context"] = access.name
 
 
+def check_access(path: pathlib.Path, name: str) -> None:
+    """Raise `ForeignEntry` if entries of that name are there and somebody else's."""
+    if path.exists():
+        content = read(path)
+        for plural in _LISTS:
+            _position(content.get(plural) or [], name, plural)
+
+
 def remove_access(path: pathlib.Path, name: str) -> None:
     """Take our entries of that name out again; go back to the context that was current before, if it is still there."""
     if not path.exists():

@@ -1,6 +1,7 @@
 """How components are built from a cluster's configuration."""
 
 import ipaddress
+import itertools
 
 import pytest
 
@@ -14,8 +15,5 @@ def test_simulated_nodes_have_ranges_of_their_own(real: int, simulated: int) -> 
     ranges = [ipaddress.ip_network(components.simulated_range(config, index)) for index in range(1, simulated + 1)]
     own = [ipaddress.ip_network(config.node_range(index)) for index in range(real + 1)]
     everything = sorted([*ranges, *own])
-    assert all(
-        before.broadcast_address < after.network_address
-        for before, after in zip(everything, everything[1:], strict=False)
-    )
+    assert all(before.broadcast_address < after.network_address for before, after in itertools.pairwise(everything))
     assert all(one.subnet_of(ipaddress.ip_network(config.pod_range)) for one in ranges)
