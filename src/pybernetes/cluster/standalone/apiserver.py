@@ -78,6 +78,7 @@ async def run(settings: ApiServerSettings) -> None:
         stack.push_async_callback(listening.stop)
         logger.info("Serving securely on %s:%d", settings.bind_address, settings.secure_port)
         await server.ready()
+        logger.info("Every post-start hook is done: /readyz says ok")
         await asyncio.Event().wait()
 
 

@@ -1,0 +1,194 @@
+"""Each component as a process of its own, over real TLS: what `kube-apiserver`, `kube-scheduler` … do alone."""
+
+import asyncio
+import contextlib
+import os
+import pathlib
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
+from pybernetes.api.types import apps, coordination, core
+from pybernetes.client import kubeconfig, rest, transport
+from pybernetes.cluster import config as configs
+from pybernetes.cluster import pki
+from pybernetes.http import client as http_client
+from pybernetes.http import tls
+from pybernetes.testing import objects
+
+pytestmark = pytest.mark.slow
+
+ACCOUNTS = "system:serviceaccount:kube-system:"
+
+
+class Place:
+    """Certificates, kubeconfigs and processes of one test."""
+
+    def __init__(self, path: pathlib.Path, group: tasks.TaskGroup) -> None:
+        self.path = path
+        self.clock = clocks.RealClock()
+        self.port = free_port()
+        self._group = group
+        self._processes: list[asyncio.subprocess.Process] = []
+        config = configs.ClusterConfig(port=self.port, nodes=0)
+        keys = pki.Pki(path, self.clock)
+        keys.ensure(pki.component_leaves(config))
+        for user in ("admin", "kube-controller-manager", "kube-scheduler"):
+            pair = keys.pair(user)
+            access = kubeconfig.Access(
+                user,
+                f"https://127.0.0.1:{self.port}",
+                keys.authority().certificate,
+                cert_pem=pair.certificate,
+                key_pem=pair.key,
+            )
+            kubeconfig.write_access(path / f"{user}.conf", access)
+
+    async def run(self, until: str, *arguments: str) -> None:
+        """Start `pybernetes ARGUMENTS`; return when its log says so."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pybernetes", *arguments),
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.path,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self._processes.append(process)
+        said = asyncio.Event()
+        lines: list[str] = []
+        self._group.start(self._follow(process, until, said, lines), arguments[0])
+        async with asyncio.timeout(30):
+            await said.wait()
+        assert any(until in line for line in lines), "".join(lines)
+
+    @staticmethod
+    async def _follow(process: asyncio.subprocess.Process, until: str, said: asyncio.Event, lines: list[str]) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            lines.append(line.decode())
+            if until in lines[-1]:
+                said.set()
+        said.set()
+
+    async def api_server(self, *flags: str) -> None:
+        """Run the API server."""
+        await self.run(
+            "Every post-start hook is done",
+            *("kube-apiserver", "--data-dir=data", "--bind-address=127.0.0.1", f"--secure-port={self.port}"),
+            *("--tls-cert-file=apiserver.crt", "--tls-private-key-file=apiserver.key", "--client-ca-file=ca.crt"),
+            *("--service-account-issuer=https://kubernetes.default.svc", "--service-account-signing-key-file=sa.key"),
+            *flags,
+        )
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[rest.Client]:
+        """A client of the administrator."""
+        credentials = kubeconfig.load(str(self.path / "admin.conf")).credentials()
+        client = rest.Client(transport.HttpTransport(credentials, self.clock), clock=self.clock)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    async def stop(self) -> None:
+        """End every process, the latest first, and see that each ended in order."""
+        for process in reversed(self._processes):
+            process.terminate()
+            async with asyncio.timeout(30):
+                assert await process.wait() == 0
+        self._processes.clear()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+async def place(tmp_path: pathlib.Path) -> AsyncIterator[Place]:
+    async with tasks.TaskGroup("test") as group:
+        found = Place(tmp_path, group)
+        try:
+            yield found
+        finally:
+            await found.stop()
+
+
+async def test_a_control_plane_of_three_processes(place: Place) -> None:
+    status, scheduler_status = free_port(), free_port()
+    local = "--bind-address=127.0.0.1"
+    await place.api_server("--audit-log-path=audit.log")
+    await place.run(
+        "Caches are synced",
+        *("kube-controller-manager", "--kubeconfig=kube-controller-manager.conf", "--root-ca-file=ca.crt", "-v=2"),
+        *("--use-service-account-credentials", local, f"--secure-port={status}"),
+    )
+    await place.run(
+        "Started scheduler",
+        *("kube-scheduler", "--kubeconfig=kube-scheduler.conf", local, f"--secure-port={scheduler_status}"),
+    )
+    async with place.client() as client:
+        leases = await client.resource(coordination.Lease).list("kube-system")
+        assert {one.metadata.name for one in leases.items} >= {"kube-controller-manager", "kube-scheduler"}
+        await client.resource(core.Node).create(objects.node("n1"))
+        await client.resource(apps.ReplicaSet).create(objects.replica_set("web"))
+        pod = await _bound_pod(client)
+        assert pod.spec.nodeName == "n1"
+        token = await client.resource(core.ServiceAccount).create_subresource(
+            "replicaset-controller", "token", {"spec": {}}, "kube-system"
+        )
+    bearer = {"Authorization": f"Bearer {token['status']['token']}"}
+    assert await _ask(place.clock, status, "/healthz") == (200, "ok")
+    assert await _ask(place.clock, scheduler_status, "/readyz") == (200, "ok")
+    assert (await _ask(place.clock, status, "/metrics"))[0] == 403
+    refused = await _ask(place.clock, status, "/metrics", bearer)
+    assert refused == (403, f'Forbidden: User "{ACCOUNTS}replicaset-controller" cannot get path "/metrics"\n')
+    assert (await _ask(place.clock, status, "/metrics", {"Authorization": "Bearer nonsense"}))[0] == 401
+    audit = (place.path / "audit.log").read_text()
+    assert f'"username":"{ACCOUNTS}replicaset-controller"' in audit.replace('": "', '":"')
+
+
+async def test_objects_outlive_the_api_server(place: Place) -> None:
+    await place.api_server()
+    async with place.client() as client:
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}}
+        await client.dynamic("v1", "ConfigMap").create(made, "default")
+    await place.stop()
+    await place.api_server()
+    async with place.client() as client:
+        assert (await client.dynamic("v1", "ConfigMap").get("mine", "default"))["metadata"]["name"] == "mine"
+
+
+async def test_tokens_and_nobody(place: Place) -> None:
+    (place.path / "tokens").write_text('t0ken,me,1,"system:masters"\n')
+    await place.api_server("--storage=memory", "--token-auth-file=tokens", "--anonymous-auth=false")
+    me = {"Authorization": "Bearer t0ken"}
+    assert (await _ask(place.clock, place.port, "/api/v1/namespaces", me))[0] == 200
+    assert (await _ask(place.clock, place.port, "/api/v1/namespaces"))[0] == 401
+
+
+async def _bound_pod(client: rest.Client) -> core.Pod:
+    pods = client.resource(core.Pod)
+    page = await pods.list("default")
+    found = [pod for pod in page.items if pod.spec.nodeName]
+    if found:
+        return found[0]
+    async with asyncio.timeout(30), pods.watch("default", resource_version=page.resource_version) as events:
+        async for event in events:
+            if event.type != "BOOKMARK" and event.object.spec.nodeName:
+                return event.object
+    raise AssertionError("the watch ended")
+
+
+async def _ask(clock: clocks.Clock, port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    client = http_client.HttpClient(tls.client_context(insecure=True), clock=clock)
+    try:
+        answer = await client.request("GET", f"https://127.0.0.1:{port}{path}", list((headers or {}).items()))
+        return answer.status, answer.body.decode()
+    finally:
+        await client.close()
