@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pybernetes.api.codec import failure
+import msgspec
+
+from pybernetes.api.codec import failure, json
 from pybernetes.apimachinery import goformat
 
 MAX_DEPTH = 250
@@ -48,9 +50,25 @@ class Decoded:
 
 def decode(body: bytes) -> Decoded:
     """The first document; DecodeError for what is not YAML."""
+    if body[:1] == b"{":
+        # Programs that may send YAML mostly send JSON, which means the same and is read thirty times faster.
+        value = _decode_json(body)
+        if value is not None:
+            return Decoded(value, [])
     for decoded in _documents(body):
         return decoded
     return Decoded(None, [])
+
+
+def _decode_json(body: bytes) -> Any:
+    """The value of a body that is plain JSON; None for what must be read with more care."""
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        return None
+    try:
+        value = msgspec.json.Decoder(float_hook=_resolve_plain).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return None if json.has_duplicates(body, value) else value
 
 
 def documents(body: bytes | str) -> list[Any]:

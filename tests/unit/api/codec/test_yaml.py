@@ -129,3 +129,22 @@ def test_writes_as_kubectl_does() -> None:
         'time: "2001-12-14T21:59:43Z"\n'
     )
     assert yaml.decode(yaml.encode(value).encode()).value == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1, "b": [1.0, 1.5, 1e3, -0.0, true, null, "x"], "c": {"d": "é\\u00e9"}}',
+        '{"a": 1, "a": 2}',
+        '{"a" : 1, "a" : 2}',
+        '{"a": 18446744073709551616}',
+        '{"a": "no", b: yes}',
+        "{}",
+        '{"a":"{\\"b\\":1}"}',
+        '{"a": 1} # JSON no more',
+    ],
+)
+def test_json_means_the_same_as_when_read_as_yaml(text: str) -> None:
+    plain, careful = yaml.decode(text.encode()), yaml.decode(b"\n" + text.encode())
+    assert repr(plain.value) == repr(careful.value)
+    assert len(plain.strict_errors) == len(careful.strict_errors)
