@@ -1,7 +1,7 @@
 """The body of a `StreamResponse` on its way to the transport.
 
 Pieces written in one turn of the loop leave as one chunk and one write: under TLS that is one record, one system call.
-While pieces come in quick succession they are gathered for a few milliseconds more: one record costs 20 us or so, and a
+While pieces come in quick succession they are gathered for some milliseconds more: one record costs 20 us or so, and a
 hundred watchers of a busy resource each get one for every change otherwise. What comes after a pause leaves at once.
 
 Path: 10 watchers hear of it (their connection's end of it).
@@ -12,7 +12,7 @@ import asyncio
 from pybernetes.http import errors, wire
 
 _HIGH_WATER = 256 * 1024
-_GATHER = 0.005
+_GATHER = 0.015
 """Seconds, of the event loop's own time: pacing of a socket is no business of a clock that tests drive."""
 
 
