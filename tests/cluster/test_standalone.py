@@ -149,6 +149,7 @@ async def test_a_control_plane_of_three_processes(place: Place) -> None:
     refused = await _ask(place.clock, status, "/metrics", bearer)
     assert refused == (403, f'Forbidden: User "{ACCOUNTS}replicaset-controller" cannot get path "/metrics"\n')
     assert (await _ask(place.clock, status, "/metrics", {"Authorization": "Bearer nonsense"}))[0] == 401
+    await place.stop()  # the audit log is written a few times a second, and at the end
     audit = (place.path / "audit.log").read_text()
     assert f'"username":"{ACCOUNTS}replicaset-controller"' in audit.replace('": "', '":"')
 

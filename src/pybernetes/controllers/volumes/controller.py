@@ -10,9 +10,9 @@ from typing import Any
 
 from pybernetes.api.types import core, meta, storage
 from pybernetes.apimachinery import errors
-from pybernetes.client import controller, informer, patches
+from pybernetes.client import controller, informer
 from pybernetes.controllers.context import ControllerContext
-from pybernetes.controllers.volumes import binder
+from pybernetes.controllers.volumes import binder, writes
 
 _CLAIM, _VOLUME = "claim/", "volume/"
 
@@ -27,6 +27,7 @@ class PersistentVolumeController:
         self._classes = context.informers.informer(storage.StorageClass)
         self._claim_resource = client.resource(core.PersistentVolumeClaim)
         self._volume_resource = client.resource(core.PersistentVolume)
+        self._writes = writes.Writes(self._claim_resource, self._volume_resource)
         self._recorder = context.recorder("persistentvolume-controller", client)
         self.controller = controller.Controller("persistentvolume", self.sync, clock=context.clock)
         self.controller.watches(self._claims, key=self._claim_keys)
@@ -103,7 +104,7 @@ class PersistentVolumeController:
         delayed = self._is_delayed(claim)
         volume = binder.find_best_match(claim, self._volumes.list(), delayed=delayed)
         if volume is not None:
-            await self._bind(volume, claim)
+            await self._writes.bind(volume, claim)
             return
         if await self._assign_default_class(claim):
             return
@@ -115,16 +116,16 @@ class PersistentVolumeController:
         else:
             text = "no persistent volumes available for this claim and no storage class is set"
             self._event(claim, "Normal", "FailedBinding", text)
-        await self._set_claim_phase(claim, "Pending", None)
+        await self._writes.set_claim_phase(claim, "Pending", None)
 
     async def _sync_prebound(self, claim: core.PersistentVolumeClaim) -> None:
         """The claim names its volume."""
         volume = self._volumes.get("", claim.spec.volumeName)
         if volume is None:
-            await self._set_claim_phase(claim, "Pending", None)
+            await self._writes.set_claim_phase(claim, "Pending", None)
             return
         if binder.is_bound_to(volume, claim):
-            await self._bind(volume, claim)
+            await self._writes.bind(volume, claim)
             return
         if volume.spec.claimRef is not None:
             text = f'volume "{volume.metadata.name}" already bound to a different claim.'
@@ -133,9 +134,9 @@ class PersistentVolumeController:
             text = f'Cannot bind to requested volume "{volume.metadata.name}": {problem}'
             self._event(claim, "Warning", "VolumeMismatch", text)
         else:
-            await self._bind(volume, claim)
+            await self._writes.bind(volume, claim)
             return
-        await self._set_claim_phase(claim, "Pending", None)
+        await self._writes.set_claim_phase(claim, "Pending", None)
 
     async def _sync_bound(self, claim: core.PersistentVolumeClaim) -> None:
         if not claim.spec.volumeName:
@@ -145,7 +146,7 @@ class PersistentVolumeController:
         if volume is None:
             await self._lose(claim, "ClaimLost", "Bound claim has lost its PersistentVolume.")
         elif volume.spec.claimRef is None or volume.spec.claimRef.uid == claim.metadata.uid:
-            await self._bind(volume, claim)
+            await self._writes.bind(volume, claim)
         else:
             text = "Two claims are bound to the same volume, this one is bound incorrectly"
             await self._lose(claim, "ClaimMisbound", text, suffix="")
@@ -154,7 +155,7 @@ class PersistentVolumeController:
         self, claim: core.PersistentVolumeClaim, reason: str, text: str, suffix: str = " Data on the volume is lost!"
     ) -> None:
         if claim.status.phase != "Lost":
-            await self._set_claim_phase(claim, "Lost", None)
+            await self._writes.set_claim_phase(claim, "Lost", None)
             self._event(claim, "Warning", reason, text + suffix)
 
     def _is_delayed(self, claim: core.PersistentVolumeClaim) -> bool:
@@ -169,7 +170,7 @@ class PersistentVolumeController:
         if not defaults:
             return False
         newest = max(defaults, key=lambda one: (one.metadata.creationTimestamp, one.metadata.name))
-        await self._patch_claim(claim, {"spec": {"storageClassName": newest.metadata.name}})
+        await self._writes.patch_claim(claim, {"spec": {"storageClassName": newest.metadata.name}})
         return True
 
     async def _provision(self, claim: core.PersistentVolumeClaim) -> None:
@@ -189,7 +190,7 @@ class PersistentVolumeController:
             binder.BETA_STORAGE_PROVISIONER: one.provisioner,
         }
         if any(claim.metadata.annotations.get(key) != value for key, value in wanted.items()):
-            await self._patch_claim(claim, {"metadata": {"annotations": wanted}})
+            await self._writes.patch_claim(claim, {"metadata": {"annotations": wanted}})
         text = (
             f"Waiting for a volume to be created either by the external provisioner '{one.provisioner}' or manually by "
             "the system administrator. If volume creation is delayed, please verify that the provisioner is running "
@@ -197,93 +198,12 @@ class PersistentVolumeController:
         )
         self._event(claim, "Normal", "ExternalProvisioning", text)
 
-    # binding
-
-    async def _bind(self, volume: core.PersistentVolume, claim: core.PersistentVolumeClaim) -> None:
-        volume = await self._bind_volume(volume, claim)
-        volume = await self._set_volume_phase(volume, "Bound")
-        name = volume.metadata.name
-        annotations = {} if binder.BIND_COMPLETED in claim.metadata.annotations else {binder.BIND_COMPLETED: "yes"}
-        change: dict[str, Any] = {}
-        if claim.spec.volumeName != name:
-            change["spec"] = {"volumeName": name}
-            annotations[binder.BOUND_BY_CONTROLLER] = "yes"
-        if annotations:
-            change["metadata"] = {"annotations": annotations}
-        if change:
-            claim = await self._patch_claim(claim, change)
-        await self._set_claim_phase(claim, "Bound", volume)
-
-    async def _bind_volume(
-        self, volume: core.PersistentVolume, claim: core.PersistentVolumeClaim
-    ) -> core.PersistentVolume:
-        reference = volume.spec.claimRef
-        about = claim.metadata
-        if reference is not None and (reference.namespace, reference.name, reference.uid) == (
-            about.namespace,
-            about.name,
-            about.uid,
-        ):
-            return volume
-        wanted = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "namespace": about.namespace,
-            "name": about.name,
-            "uid": about.uid,
-            "resourceVersion": about.resourceVersion,
-        }
-        metadata: dict[str, Any] = {"resourceVersion": volume.metadata.resourceVersion}
-        if not binder.is_bound_to(volume, claim):
-            metadata["annotations"] = {binder.BOUND_BY_CONTROLLER: "yes"}
-        patch = {"metadata": metadata, "spec": {"claimRef": wanted}}
-        return await self._volume_resource.patch(volume.metadata.name, patch)
-
-    async def _patch_claim(
-        self, claim: core.PersistentVolumeClaim, change: dict[str, Any]
-    ) -> core.PersistentVolumeClaim:
-        metadata = {**change.get("metadata", {}), "resourceVersion": claim.metadata.resourceVersion}
-        patch = {**change, "metadata": metadata}
-        return await self._claim_resource.patch(claim.metadata.name, patch, claim.metadata.namespace)
-
-    async def _set_claim_phase(
-        self, claim: core.PersistentVolumeClaim, phase: str, volume: core.PersistentVolume | None
-    ) -> None:
-        status = meta.to_dict(claim.status)
-        known = claim.status.phase
-        status["phase"] = phase
-        if volume is None:
-            status.pop("accessModes", None)
-            status.pop("capacity", None)
-            status.pop("currentVolumeAttributesClassName", None)
-        else:
-            status["accessModes"] = [*volume.spec.accessModes]
-            if known != phase:
-                status["capacity"] = dict(volume.spec.capacity)
-                if volume.spec.volumeAttributesClassName:
-                    status["currentVolumeAttributesClassName"] = volume.spec.volumeAttributesClassName
-        patch = patches.status(claim, status, resource_version=True)
-        if patch:
-            name, namespace = claim.metadata.name, claim.metadata.namespace
-            await self._claim_resource.patch(name, patch, namespace, subresource="status")
-
-    async def _set_volume_phase(
-        self, volume: core.PersistentVolume, phase: str, message: str = ""
-    ) -> core.PersistentVolume:
-        if volume.status.phase == phase:
-            return volume
-        patch = {
-            "metadata": {"resourceVersion": volume.metadata.resourceVersion},
-            "status": {"phase": phase, "message": message or None, "reason": None},
-        }
-        return await self._volume_resource.patch(volume.metadata.name, patch, subresource="status")
-
     # volumes
 
     async def _sync_volume(self, volume: core.PersistentVolume) -> None:
         reference = volume.spec.claimRef
         if reference is None or not reference.uid:
-            await self._set_volume_phase(volume, "Available")
+            await self._writes.set_volume_phase(volume, "Available")
             return
         claim = await self._claim_of(volume, reference)
         if claim is None:
@@ -296,7 +216,7 @@ class PersistentVolumeController:
                 return
             self.controller.enqueue(_CLAIM + meta.key(claim))
         elif claim.spec.volumeName == volume.metadata.name:
-            await self._set_volume_phase(volume, "Bound")
+            await self._writes.set_volume_phase(volume, "Bound")
         elif binder.PROVISIONED_BY in volume.metadata.annotations and _policy(volume) == "Delete":
             await self._release(volume)
         else:
@@ -318,7 +238,7 @@ class PersistentVolumeController:
 
     async def _release(self, volume: core.PersistentVolume) -> None:
         if volume.status.phase not in ("Released", "Failed"):
-            volume = await self._set_volume_phase(volume, "Released")
+            volume = await self._writes.set_volume_phase(volume, "Released")
         if _policy(volume) == "Retain" or binder.PROVISIONED_BY in volume.metadata.annotations:
             # Kept for somebody to look at; or its provisioner deletes it.
             return
@@ -333,7 +253,7 @@ class PersistentVolumeController:
         else:
             text = "Volume has unrecognized PersistentVolumeReclaimPolicy"
             reason = "VolumeUnknownReclaimPolicy"
-        failed = await self._set_volume_phase(volume, "Failed", text)
+        failed = await self._writes.set_volume_phase(volume, "Failed", text)
         self._recorder.event(failed, "Warning", reason, text)
 
     async def _unbind(self, volume: core.PersistentVolume) -> None:
@@ -344,7 +264,7 @@ class PersistentVolumeController:
             metadata["annotations"] = {binder.BOUND_BY_CONTROLLER: None}
             spec = {"claimRef": None}
         changed = await self._volume_resource.patch(volume.metadata.name, {"metadata": metadata, "spec": spec})
-        await self._set_volume_phase(changed, "Available")
+        await self._writes.set_volume_phase(changed, "Available")
 
     def _event(self, claim: core.PersistentVolumeClaim, kind: str, reason: str, message: str) -> None:
         self._recorder.event(claim, kind, reason, message)
