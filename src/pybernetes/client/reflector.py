@@ -29,6 +29,8 @@ MIN_WATCH_TIMEOUT = 300.0
 _CALM = 120.0
 """After so long without a failure the next one is a first one."""
 _SHORT_WATCH = 1.0
+_random = random.Random()
+"""For all reflectors of the process: seeding one takes longer than a reflector's whole list."""
 
 Failure = (errors.StatusError, transport.TransportError, decode.DecodeError, mapping.NoMatch)
 
@@ -80,7 +82,7 @@ class Reflector(Generic[T]):
         self._sink = sink
         self._clock = clock
         self._scope = scope
-        self._rng = rng or random.Random()
+        self._rng = rng or _random
         self._backoff = backoff.Backoff(0.8, 30.0, jitter=1.0, rng=self._rng)
         self._failed_at = -_CALM
         self._list_from = "0"

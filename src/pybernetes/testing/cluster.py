@@ -26,6 +26,9 @@ from pybernetes.storage import memory
 from pybernetes.testing import hollow_node, outside
 
 Object = dict[str, Any]
+Beginning = tuple[datetime.datetime | None, tuple[str, ...], controller_context.Settings]
+QUIET_TURNS = 30
+"""After so many turns of the event loop without a write the first objects are complete."""
 PATIENCE = 30.0
 """Seconds of real time after which a wait that nothing ends fails the test."""
 
@@ -70,7 +73,6 @@ class Cluster:
         """Return when the API is ready and every component of the options runs."""
         await self.server.start()
         await self.server.ready()
-        _first_objects.setdefault(self._beginning(), self._store.snapshot())
         ready = []
         if self.options.controllers:
             controllers = components.controller_manager(
@@ -78,6 +80,11 @@ class Cluster:
             )
             self._group.start(controllers.run(), "controllers")
             ready.append(controllers.started)
+        if self._beginning() not in _first_objects:
+            for event in ready:
+                await self._group.until(event.wait(), "started")
+            await self._settle()
+            _first_objects[self._beginning()] = self._store.snapshot()
         if self.options.scheduler:
             scheduler = components.scheduler(self.identities, self.clock)
             self._group.start(scheduler.run(), "scheduler")
@@ -87,9 +94,18 @@ class Cluster:
         for event in ready:
             await self._group.until(event.wait(), "started")
 
-    def _beginning(self) -> datetime.datetime | None:
-        """What the first objects of clusters depend on: the time on a virtual clock."""
-        return self.clock.now() if isinstance(self.clock, clocks.VirtualClock) else None
+    def _beginning(self) -> Beginning:
+        """What the first objects of a cluster depend on: the time on a virtual clock, and who makes some."""
+        time = self.clock.now() if isinstance(self.clock, clocks.VirtualClock) else None
+        return time, self.options.controllers, self.options.settings
+
+    async def _settle(self) -> None:
+        """Return when nobody writes any more."""
+        quiet, revision = 0, 0
+        while quiet < QUIET_TURNS:
+            quiet = quiet + 1 if self._store.newest == revision else 0
+            revision = self._store.newest
+            await asyncio.sleep(0)
 
     def _settings(self) -> controller_context.Settings:
         settings = self.options.settings
@@ -171,8 +187,8 @@ class Cluster:
         return (obj.get("metadata") or {}).get("namespace") or (namespace if where.namespaced else "")
 
 
-_first_objects: dict[datetime.datetime | None, memory.Snapshot] = {}
-"""What every cluster of this process begins with: made by the API server of the first, taken over by the others."""
+_first_objects: dict[Beginning, memory.Snapshot] = {}
+"""What the clusters of this process begin with: made in the first of its kind, taken over by the others."""
 
 
 @functools.cache
