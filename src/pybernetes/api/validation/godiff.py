@@ -61,7 +61,11 @@ def _value(kind: str, given: Any) -> Any:
 
 
 def _sparse(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value not in (None, "", [], {})}
+    kept = {name: value for name, value in given.items() if value not in (None, "", [], {})}
+    for name in ("labels", "annotations", "matchLabels"):
+        if name in kept:
+            kept[name] = dict(sorted(kept[name].items()))
+    return kept
 
 
 def equal(name: str, first: dict[str, Any], second: dict[str, Any]) -> bool:

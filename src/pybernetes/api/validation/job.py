@@ -5,7 +5,7 @@ Upstream: pkg/apis/batch/validation. Pure.
 
 from typing import Any
 
-from pybernetes.api.validation import formats, godiff, labels, pod
+from pybernetes.api.validation import formats, godiff, labels, networking, pod
 from pybernetes.api.validation.formats import Object
 from pybernetes.apimachinery import fieldpath, goformat
 from pybernetes.apimachinery import labels as selectors
@@ -56,13 +56,15 @@ def _generated_selector(found: fieldpath.ErrorList, obj: Object, spec: Object) -
             if label not in given:
                 found.append(fieldpath.required(f"{place}[{label}]", f"must be '{value}'"))
             elif given[label] != value:
-                found.append(fieldpath.invalid(f"{place}[{label}]", given, f"must be '{value}'"))
+                found.append(fieldpath.invalid(f"{place}[{label}]", labels.map_as_go(given), f"must be '{value}'"))
     try:
         matching = selectors.from_label_selector(spec["selector"]).matches(wanted)
     except ValueError:
         return
     if not matching:
-        found.append(fieldpath.invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
+        found.append(
+            fieldpath.invalid("spec.selector", labels.as_go(spec["selector"]), "`selector` not auto-generated")
+        )
 
 
 def _selector(found: fieldpath.ErrorList, spec: Object) -> None:
@@ -78,7 +80,7 @@ def _selector(found: fieldpath.ErrorList, spec: Object) -> None:
         return
     if not matching:
         text = "`selector` does not match template `labels`"
-        found.append(fieldpath.invalid("spec.template.metadata.labels", given_labels, text))
+        found.append(fieldpath.invalid("spec.template.metadata.labels", labels.map_as_go(given_labels), text))
 
 
 def _name_allows_completions(found: fieldpath.ErrorList, obj: Object, spec: Object) -> None:
@@ -98,7 +100,9 @@ def job_spec(found: fieldpath.ErrorList, where: str, spec: Object, *, same_templ
         text = "when maxFailedIndexes is specified"
         found.append(fieldpath.required(where + ".backoffLimitPerIndex", text))
     if spec.get("managedBy") is not None:
-        _domain_path(found, where + ".managedBy", spec["managedBy"])
+        networking.domain_path(found, where + ".managedBy", spec["managedBy"])
+        if len(spec["managedBy"]) > 63:
+            found.append(fieldpath.too_long(where + ".managedBy", "", 63))
     _mode(found, where, spec)
     if spec.get("podFailurePolicy") is not None:
         _failure_policy(found, where + ".podFailurePolicy.rules", spec)
@@ -130,20 +134,6 @@ def _restart_policy(found: fieldpath.ErrorList, place: str, spec: Object) -> Non
 
 def _success_shown(rule: Object) -> Object:
     return {"SucceededIndexes": rule.get("succeededIndexes"), "SucceededCount": rule.get("succeededCount")}
-
-
-def _domain_path(found: fieldpath.ErrorList, where: str, given: str) -> None:
-    domain, slash, path = given.partition("/")
-    if not given:
-        found.append(fieldpath.required(where))
-    elif not slash or not domain or not path:
-        text = 'must be a domain-prefixed path (such as "acme.io/foo")'
-        found.append(fieldpath.invalid(where, given, text))
-    else:
-        for message in formats.dns_subdomain(domain):
-            found.append(fieldpath.invalid(where, domain, message))
-    if len(given) > 63:
-        found.append(fieldpath.too_long(where, "", 63))
 
 
 def _mode(found: fieldpath.ErrorList, where: str, spec: Object) -> None:
@@ -313,7 +303,8 @@ def job_update(new: Object, old: Object) -> fieldpath.ErrorList:
         elif count is not None and count != spec.get("parallelism"):
             text = "can only be modified in tandem with spec.parallelism"
             found.append(fieldpath.invalid("spec.completions", count, text))
-    formats.immutable(found, "spec.selector", spec.get("selector"), before.get("selector"))
+    if spec.get("selector") != before.get("selector"):
+        found.append(fieldpath.invalid("spec.selector", labels.as_go(spec.get("selector")), formats.IMMUTABLE))
     _template_update(found, spec, before, old.get("status") or {})
     for field in FROZEN:
         formats.immutable(found, f"spec.{field}", spec.get(field), before.get(field))

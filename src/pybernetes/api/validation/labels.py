@@ -66,6 +66,18 @@ def requirement(found: fieldpath.ErrorList, where: str, given: Object) -> None:
         formats.each(found, f"{where}.values[{index}]", value, formats.label_value)
 
 
+def map_as_go(given: Mapping[str, str] | None) -> dict[str, str] | None:
+    """A map as Go prints it."""
+    return {name: given[name] for name in sorted(given)} if given else None
+
+
+def as_go(given: Object | None) -> Object | None:
+    """A selector as Go prints it."""
+    if given is None or not given.get("matchLabels"):
+        return given
+    return {**given, "matchLabels": map_as_go(given["matchLabels"])}
+
+
 def is_empty(given: Object | None) -> bool:
     """Whether a selector has neither labels nor expressions (and so selects everything)."""
     return not given or not (given.get("matchLabels") or given.get("matchExpressions"))

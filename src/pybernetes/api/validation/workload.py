@@ -24,12 +24,12 @@ def _selector(found: fieldpath.ErrorList, given: Object | None, what: str, wrong
     labels.selector(found, "spec.selector", given)
     bad = len(found) > count
     if labels.is_empty(given):
-        found.append(fieldpath.invalid("spec.selector", given, f"empty selector is invalid for {what}"))
+        found.append(fieldpath.invalid("spec.selector", labels.as_go(given), f"empty selector is invalid for {what}"))
     try:
         return selectors.from_label_selector(given)
     except ValueError:
         if bad:
-            found.append(fieldpath.invalid("spec.selector", given, wrong))
+            found.append(fieldpath.invalid("spec.selector", labels.as_go(given), wrong))
         return None
 
 
@@ -39,7 +39,7 @@ def template(
     """The template of Pods that run for ever; one that is as it was before is not judged again."""
     given_labels = (given.get("metadata") or {}).get("labels")
     if not selector.empty and not selector.matches(given_labels or {}):
-        found.append(fieldpath.invalid("spec.template.metadata.labels", given_labels, MISMATCH))
+        found.append(fieldpath.invalid("spec.template.metadata.labels", labels.map_as_go(given_labels), MISMATCH))
     if not same:
         pod.template(found, "spec.template", given)
         runs_forever(found, given, what)
@@ -82,7 +82,7 @@ def replica_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
 def _kept_selector(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     given, before = new["spec"].get("selector"), old["spec"].get("selector")
     if given != before:
-        found.append(fieldpath.invalid("spec.selector", given, formats.IMMUTABLE))
+        found.append(fieldpath.invalid("spec.selector", labels.as_go(given), formats.IMMUTABLE))
 
 
 def replica_set_update(new: Object, old: Object) -> fieldpath.ErrorList:
@@ -162,7 +162,8 @@ def amount_or_percent(found: fieldpath.ErrorList, where: str, value: object) -> 
         formats.not_negative(found, where, value)
 
 
-def _at_most_all(found: fieldpath.ErrorList, where: str, value: object) -> None:
+def at_most_all(found: fieldpath.ErrorList, where: str, value: object) -> None:
+    """A share that is not more than the whole."""
     percent = _percent(value)
     if percent is not None and percent > 100:
         found.append(fieldpath.invalid(where, value, "must not be greater than 100%"))
@@ -211,7 +212,7 @@ def _deployment_strategy(found: fieldpath.ErrorList, given: Object) -> None:
         if _is_zero(unavailable) and _is_zero(surge):
             text = "may not be 0 when `maxSurge` is 0"
             found.append(fieldpath.invalid(where + ".maxUnavailable", unavailable, text))
-        _at_most_all(found, where + ".maxUnavailable", unavailable)
+        at_most_all(found, where + ".maxUnavailable", unavailable)
     else:
         shown = _strategy(kind, rolling, ("MaxUnavailable", "MaxSurge"))
         found.append(fieldpath.not_supported("spec.strategy", shown, ("Recreate", "RollingUpdate")))
@@ -284,7 +285,7 @@ def _stateful_template(
 ) -> None:
     given_labels = (given.get("metadata") or {}).get("labels")
     if not selector.empty and not selector.matches(given_labels or {}):
-        found.append(fieldpath.invalid("spec.template.metadata.labels", given_labels, MISMATCH))
+        found.append(fieldpath.invalid("spec.template.metadata.labels", labels.map_as_go(given_labels), MISMATCH))
     if same:
         return
     inner = {name: value for name, value in (given.get("spec") or {}).items() if name not in ("subdomain", "hostname")}
@@ -316,7 +317,7 @@ def _stateful_strategy(found: fieldpath.ErrorList, given: Object) -> None:
             amount_or_percent(found, where + ".maxUnavailable", unavailable)
             if _is_zero(unavailable):
                 found.append(fieldpath.invalid(where + ".maxUnavailable", unavailable, "cannot be 0"))
-            _at_most_all(found, where + ".maxUnavailable", unavailable)
+            at_most_all(found, where + ".maxUnavailable", unavailable)
 
 
 def stateful_set_update(new: Object, old: Object) -> fieldpath.ErrorList:
@@ -361,12 +362,12 @@ def daemon_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
     given_labels = (template_given.get("metadata") or {}).get("labels")
     try:
         if not selectors.from_label_selector(given).matches(given_labels or {}):
-            found.append(fieldpath.invalid("spec.template.metadata.labels", given_labels, MISMATCH))
+            found.append(fieldpath.invalid("spec.template.metadata.labels", labels.map_as_go(given_labels), MISMATCH))
     except ValueError:
         # What is wrong with it has been said.
         given = given or {}
     if given is not None and labels.is_empty(given):
-        found.append(fieldpath.invalid("spec.selector", given, "empty selector is invalid for daemonset"))
+        found.append(fieldpath.invalid("spec.selector", labels.as_go(given), "empty selector is invalid for daemonset"))
     if not _same_template(spec, old):
         pod.template(found, "spec.template", template_given)
         runs_forever(found, template_given, "DaemonSet")
@@ -391,7 +392,7 @@ def _daemon_strategy(found: fieldpath.ErrorList, given: Object) -> None:
     for field, value in amounts.items():
         amount_or_percent(found, f"{where}.{field}", value)
     for field, value in amounts.items():
-        _at_most_all(found, f"{where}.{field}", value)
+        at_most_all(found, f"{where}.{field}", value)
     zeros = [_is_zero(value) for value in amounts.values()]
     if not any(zeros):
         text = "may not be set when maxUnavailable is non-zero"

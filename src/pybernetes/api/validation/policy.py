@@ -1,0 +1,48 @@
+"""PodDisruptionBudgets.
+
+Upstream: pkg/apis/policy/validation. Pure.
+"""
+
+from pybernetes.api.validation import formats, labels, workload
+from pybernetes.api.validation.formats import Object
+from pybernetes.apimachinery import fieldpath
+
+UNHEALTHY = ("AlwaysAllow", "IfHealthyBudget")
+COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+
+
+def budget(obj: Object) -> fieldpath.ErrorList:
+    """A budget: how many must stay, or how many may go, not both."""
+    found: fieldpath.ErrorList = []
+    spec = obj.get("spec") or {}
+    least, most, policy = (spec.get(name) for name in ("minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"))
+    if least is not None and most is not None:
+        shown = {
+            "MinAvailable": least,
+            "Selector": labels.as_go(spec.get("selector")),
+            "MaxUnavailable": most,
+            "UnhealthyPodEvictionPolicy": policy,
+        }
+        found.append(fieldpath.invalid("spec", shown, "minAvailable and maxUnavailable cannot be both set"))
+    for field, value in (("minAvailable", least), ("maxUnavailable", most)):
+        if value is not None:
+            workload.amount_or_percent(found, f"spec.{field}", value)
+            workload.at_most_all(found, f"spec.{field}", value)
+    labels.selector(found, "spec.selector", spec.get("selector"))
+    if policy is not None:
+        formats.supported(found, "spec.unhealthyPodEvictionPolicy", policy, UNHEALTHY)
+    return found
+
+
+def budget_update(new: Object, old: Object) -> fieldpath.ErrorList:
+    """Another budget."""
+    return budget(new)
+
+
+def budget_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+    """What is left of it."""
+    found: fieldpath.ErrorList = []
+    status = new.get("status") or {}
+    for field in COUNTS:
+        formats.not_negative(found, f"status.{field}", status.get(field))
+    return found
