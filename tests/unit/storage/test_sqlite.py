@@ -220,7 +220,7 @@ async def test_history_is_compacted_in_time(path: pathlib.Path) -> None:
     many = await asyncio.gather(*(store.create(f"{KEY}{number}", b"{}") for number in range(1500)))
     gone = await asyncio.gather(*(store.delete(one.key, expected=one.mod_revision) for one in many))
     await clock.advance(301)
-    assert store.compacted == 0
+    assert store.compacted < many[0].mod_revision
     record = await store.create(KEY + "x", b"{}")
     await clock.advance(300)
     # What was there after the first period is compacted in steps; they take turns with writes.
