@@ -97,7 +97,7 @@ def test_alias_bombs_are_refused() -> None:
 
 
 def test_depth_is_limited() -> None:
-    with pytest.raises(failure.DecodeError, match="(max|nesting) depth"):
+    with pytest.raises(failure.DecodeError, match=r"(max|nesting) depth"):
         yaml.decode(b"[" * 5000 + b"]" * 5000)
 
 
