@@ -61,6 +61,10 @@ class RealCluster:
         """Everything on record so far."""
         return [json.loads(line) for line in (self.data / "logs" / "audit.log").read_text().splitlines()]
 
+    def log(self, process: str) -> list[str]:
+        """What one of our processes wrote."""
+        return (self.data / "logs" / f"{process}.log").read_text().splitlines()
+
     def cri_log(self) -> list[str]:
         """What the runtime wrote."""
         (log,) = self.data.glob("nodes/*/containerd/containerd.log")

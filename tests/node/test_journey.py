@@ -37,7 +37,7 @@ class Recorder:
             async for event in events:
                 if event.type == "BOOKMARK":
                     continue
-                self.changes.append(journey.Change(event.type, event.object))
+                self.changes.append(journey.Change(event.type, event.object, self._client.clock.now()))
                 name = event.object["metadata"]["name"]
                 if event.type == "DELETED":
                     self.pods.pop(name, None)
@@ -66,7 +66,7 @@ async def test_a_replica_set_from_apply_to_running_and_back(real_cluster: Any) -
     client = real_cluster.client()
     sets, pods = client.dynamic("apps/v1", "ReplicaSet"), client.dynamic("v1", "Pod")
     since = (await pods.list("default")).resource_version
-    before = len(real_cluster.audit())
+    audited, logged = len(real_cluster.audit()), len(real_cluster.log("control-plane"))
     recorder = Recorder(client)
     async with tasks.TaskGroup("journey") as group:
         group.start(recorder.follow(since), "watch")
@@ -91,8 +91,16 @@ async def test_a_replica_set_from_apply_to_running_and_back(real_cluster: Any) -
         await recorder.until(lambda found: not found)
         await _gone(sets, "web")
         await _pass_time(client, 1)  # the audit log is written a few times a second
+        events = (await client.dynamic("v1", "Event").list("default")).items
     await client.close()
-    recorded = journey.Journey(recorder.changes, real_cluster.audit()[before:], real_cluster.cri_log(), wanted=5)
+    recorded = journey.Journey(
+        pods=recorder.changes,
+        audit=real_cluster.audit()[audited:],
+        events=events,
+        log=real_cluster.log("control-plane")[logged:],
+        cri=real_cluster.cri_log(),
+        wanted=5,
+    )
     assert journey.check(recorded) == []
 
 

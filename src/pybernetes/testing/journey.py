@@ -1,8 +1,8 @@
-"""Invariants of a ReplicaSet's journey, checked from what a cluster tells of itself: watch, audit log, CRI log.
+"""Invariants of a ReplicaSet's journey, checked from what a cluster tells of itself: watch, audit, Events, logs.
 
 Pure: records in, findings out. `Journey` holds the records of one run; `check` names every invariant that is broken.
-I5 (one sync per key at a time) and I6 (no writes while expectations are open) cannot be seen from outside as such; what
-they promise can: never more Pods are made than were wanted (`wanted`).
+I5 (one sync per key at a time) and I6 (no writes while expectations are open) are read off the controller's log and the
+audit log: what a sync announces is done, and nothing else, before the next one announces anything.
 """
 
 import dataclasses
@@ -18,6 +18,11 @@ Object = Mapping[str, Any]
 
 BURST_REPLICAS = 500
 CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
+STEPS = ("SuccessfulCreate", "Scheduled", "Pulling", "Pulled", "Created", "Started", "Killing")
+"""Reasons of Events in their order; Pulling only comes where an image is pulled."""
+ANNOUNCED = re.compile(
+    r'I(?P<time>\d{4} [\d:.]+) .*Too (few|many) replicas owner=.* (?P<verb>creat|delet)ing="(?P<count>\d+)"'
+)
 SANDBOX = re.compile(
     r'time="(?P<time>[^"]+)".*RunPodSandbox for &PodSandboxMetadata\{Name:(?P<name>[^,]+),.*Attempt:0,\}"'
 )
@@ -29,6 +34,8 @@ class Change:
 
     type: str
     object: Object
+    at: datetime.datetime
+    """When it was heard of."""
 
     @property
     def name(self) -> str:
@@ -43,11 +50,16 @@ class Change:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Journey:
-    """What was recorded: changes of Pods in order, audit events, the runtime's log lines."""
+    """What was recorded of one ReplicaSet: changes of its Pods in order, and what was written down meanwhile."""
 
     pods: Sequence[Change]
     audit: Sequence[Object]
+    events: Sequence[Object]
+    """Events (the kind) of the ReplicaSet and its Pods."""
+    log: Sequence[str]
+    """The controller manager's log lines."""
     cri: Sequence[str]
+    """The runtime's log lines."""
     wanted: int
     """How many Pods the ReplicaSet should have at most at any time, those being replaced not counted."""
 
@@ -59,7 +71,10 @@ def check(journey: Journey) -> list[str]:
         *_bound_once(journey),
         *_runtime_after_binding(journey),
         *_batches(journey),
+        *_one_sync_at_a_time(journey),
         *_never_too_many(journey),
+        *_steps_in_order(journey),
+        *_running_after_started(journey),
         *_deleted_by_the_node(journey),
         *_replaced_before_gone(journey),
         *_versions_rise(journey),
@@ -118,6 +133,30 @@ def _batches(journey: Journey) -> Iterator[str]:
         yield "I4: the second create did not wait for the first"
 
 
+def _one_sync_at_a_time(journey: Journey) -> Iterator[str]:
+    """From one announcement to the next the controller makes and deletes what it announced, no more and no less."""
+    found = [match for line in journey.log if (match := ANNOUNCED.match(line))]
+    writes = {
+        verb: [
+            _received(event)
+            for event in _audited(journey, f"{verb}e", "pods", "")
+            if event["user"].get("username") == CONTROLLER
+        ]
+        for verb in ("creat", "delet")
+    }
+    year = max((when for times in writes.values() for when in times), default=datetime.datetime.max).year
+    starts = [
+        datetime.datetime.strptime(f"{year}{match['time']}", "%Y%m%d %H:%M:%S.%f").astimezone() for match in found
+    ]
+    if not found:
+        yield "I5: the controller announced nothing"
+    for match, start, end in itertools.zip_longest(found, starts, starts[1:]):
+        for verb, times in writes.items():
+            done = sum(start <= when and (end is None or when < end) for when in times)
+            if done != (wanted := int(match["count"]) if verb == match["verb"] else 0):
+                yield f"I5/I6: after {match['time']} {done} {verb}ions of Pods instead of {wanted}"
+
+
 def _never_too_many(journey: Journey) -> Iterator[str]:
     alive: set[str] = set()
     for change in journey.pods:
@@ -126,8 +165,47 @@ def _never_too_many(journey: Journey) -> Iterator[str]:
         else:
             alive.add(change.name)
         if len(alive) > journey.wanted:
-            yield f"I5/I6: {len(alive)} Pods at resourceVersion {change.version}, {journey.wanted} wanted"
+            yield f"I6: {len(alive)} Pods at resourceVersion {change.version}, {journey.wanted} wanted"
             return
+
+
+def _happened(event: Object) -> int:
+    """When an Event was made, in nanoseconds: recorders put it into the name, everything else is in seconds."""
+    return int(event["metadata"]["name"].rpartition(".")[2], 16)
+
+
+def _events_of(journey: Journey, pod: str) -> dict[str, list[int]]:
+    """When each reason came up for a Pod."""
+    found: dict[str, list[int]] = {}
+    for event in journey.events:
+        created = event["reason"] == "SuccessfulCreate" and event["message"] == f"Created pod: {pod}"
+        if created or event["involvedObject"].get("name") == pod:
+            found.setdefault(event["reason"], []).append(_happened(event))
+    return found
+
+
+def _steps_in_order(journey: Journey) -> Iterator[str]:
+    """The last of a step comes before the first of the next."""
+    for name, changes in _by_pod(journey).items():
+        events = _events_of(journey, name)
+        ran = any(change.object["status"].get("phase") == "Running" for change in changes)
+        needed = [*STEPS[:2], *STEPS[3:6]] if ran else []
+        if ran and changes[-1].type == "DELETED":
+            needed.append(STEPS[6])
+        if missing := [reason for reason in needed if reason not in events]:
+            yield f"I7: no Event {', '.join(missing)} for {name}"
+        known = [reason for reason in STEPS if reason in events]
+        for before, after in itertools.pairwise(known):
+            if max(events[before]) > min(events[after]):
+                yield f"I7: {before} of {name} is later than {after}"
+
+
+def _running_after_started(journey: Journey) -> Iterator[str]:
+    for name, changes in _by_pod(journey).items():
+        running = next((one for one in changes if one.object["status"].get("phase") == "Running"), None)
+        started = _events_of(journey, name).get("Started")
+        if running is not None and (not started or min(started) > running.at.timestamp() * 1e9):
+            yield f"I8: {name} was Running before it was Started"
 
 
 def _deleted_by_the_node(journey: Journey) -> Iterator[str]:
