@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "version, endpoint, kubeconfig and processes of a cluster"),
     "kubeconfig": ("kubeconfig", "print the administrator's kubeconfig"),
     "logs": ("logs", "print the log of one of the cluster's components"),
+    "node": ("node", "list the nodes; add or remove one while the cluster runs"),
     "storage": ("storage", "look after the store: check"),
     "image": ("image", "build, load or list container images of a node"),
     "controllers": ("controllers", "list the controllers and whether they run"),
@@ -29,11 +30,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kubelet": ("kubelet", "run a kubelet alone, in the foreground"),
     "kube-proxy": ("kube_proxy", "run the service proxy alone, in the foreground"),
     "control-plane": ("control_plane", argparse.SUPPRESS),
-    "node": ("node", argparse.SUPPRESS),
+    "run-node": ("run_node", argparse.SUPPRESS),
 }
 
 EXAMPLES = """examples:
   pybernetes up                     a cluster with one node, and kubectl ready to use
+  pybernetes up --nodes 3           three nodes with containers, each with a network of its own
   pybernetes up --simulated-nodes 3 no root needed: nodes without containers
   pybernetes down                   stop it; `up` resumes it
   pybernetes down --delete          stop it and remove every trace

@@ -6,18 +6,22 @@ authentication, authorization or admission. Simulated nodes live here too.
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
+from pybernetes.api.types import core
 from pybernetes.apimachinery import errors
+from pybernetes.client import rest
 from pybernetes.cluster import components, identities, pki, processes
 from pybernetes.cluster import config as configs
 from pybernetes.controllers import context as controller_context
+from pybernetes.controllers import manager
 from pybernetes.http import server as http_server
 from pybernetes.http import tls
 from pybernetes.telemetry import logs
@@ -26,10 +30,22 @@ logger = logs.get("cluster")
 
 DNS_INDEX = 10
 """The place of the cluster DNS in the service range."""
+DNS_SERVICE = "kube-dns"
+DNS_PORTS = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
 
 
-async def run_control_plane(config: configs.ClusterConfig, paths: configs.Paths, report: processes.Reporter) -> None:
-    """Serve until cancelled; tells `report` what is up."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choices:
+    """What flags of kube-controller-manager say: its settings, and which controllers run."""
+
+    settings: controller_context.Settings
+    controllers: tuple[str, ...]
+
+
+async def run_control_plane(
+    config: configs.ClusterConfig, paths: configs.Paths, report: processes.Reporter, choices: Choices
+) -> None:
+    """Serve until cancelled; tells `report` what is up. SIGHUP: simulated nodes follow the configuration's file."""
     clock = clocks.RealClock()
     secrets = components.Secrets(pki.read_pair(paths.pki, "ca"), (paths.pki / "sa.key").read_bytes())
     store = components.backend(config, paths, clock)
@@ -46,23 +62,25 @@ async def run_control_plane(config: configs.ClusterConfig, paths: configs.Paths,
         await api.ready()
         report.stage("API server")
         group = await stack.enter_async_context(tasks.TaskGroup("control plane"))
-        await _start_others(config, secrets, who, clock, group)
+        settings = dataclasses.replace(choices.settings, root_ca=secrets.authority.certificate.decode())
+        controllers = components.controller_manager(who, clock, settings, choices.controllers)
+        await _start_others(config, controllers, who, clock, group)
         report.stage("controllers and scheduler")
-        await _simulated_nodes(config, who, clock, group)
+        simulated = _SimulatedNodes(who, clock, group)
+        await simulated.follow(config)
         settle_memory()
-        report.ready()
-        await group.wait()
+        with simulated.following(paths):
+            report.ready()
+            await group.wait()
 
 
 async def _start_others(
     config: configs.ClusterConfig,
-    secrets: components.Secrets,
+    controllers: manager.ControllerManager,
     who: identities.Identities,
     clock: clocks.Clock,
     group: tasks.TaskGroup,
 ) -> None:
-    settings = controller_context.Settings(root_ca=secrets.authority.certificate.decode())
-    controllers = components.controller_manager(who, clock, settings)
     group.start(controllers.run(), "controllers")
     scheduling = components.scheduler(who, clock)
     group.start(scheduling.run(), "scheduler")
@@ -72,14 +90,42 @@ async def _start_others(
     await group.until(scheduling.started.wait(), "scheduler started")
 
 
-async def _simulated_nodes(
-    config: configs.ClusterConfig, who: identities.Identities, clock: clocks.Clock, group: tasks.TaskGroup
-) -> None:
-    started = [components.simulated_node(config, who, clock, index) for index in range(1, config.simulated_nodes + 1)]
-    for node in started:
-        group.start(node.run(), f"kubelet {node.config.node_name}")
-    for node in started:
-        await group.until(node.ready.wait(), "node ready")
+class _SimulatedNodes:
+    """Those that run in this process."""
+
+    def __init__(self, who: identities.Identities, clock: clocks.Clock, group: tasks.TaskGroup) -> None:
+        self._who = who
+        self._clock = clock
+        self._group = group
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    async def follow(self, config: configs.ClusterConfig) -> None:
+        """Start what is missing and wait until it is ready; stop what shall be no more."""
+        for index in self._running.keys() - set(config.simulated_nodes):
+            self._running.pop(index).cancel()
+        started = []
+        for index in config.simulated_nodes:
+            if index not in self._running:
+                node = components.simulated_node(config, self._who, self._clock, index)
+                self._running[index] = self._group.start(node.run(), f"kubelet {node.config.node_name}")
+                started.append(node)
+        for node in started:
+            await self._group.until(node.ready.wait(), "node ready")
+
+    @contextlib.contextmanager
+    def following(self, paths: configs.Paths) -> Iterator[None]:
+        """Meanwhile SIGHUP means: the configuration has changed."""
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            if config := configs.load(paths):
+                self._group.start(self.follow(config), "follow simulated nodes")
+
+        loop.add_signal_handler(signal.SIGHUP, changed)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
 
 
 def _sockets(config: configs.ClusterConfig) -> list[socket.socket]:
@@ -97,43 +143,56 @@ def _sockets(config: configs.ClusterConfig) -> list[socket.socket]:
 
 
 async def _publish_dns(config: configs.ClusterConfig, who: identities.Identities) -> None:
-    """The Service `kube-dns` and its endpoints: the DNS server of each node."""
-    client = who.client(components.ADMIN, components.MASTERS)
-    ports = [
-        {"name": "dns", "port": 53, "protocol": "UDP"},
-        {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
-    ]
+    """The Service `kube-dns`: each node adds its own server to it, and its Pods ask that one only."""
     labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+    address = config.service_address(DNS_INDEX)
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "kube-dns", "labels": labels},
-        "spec": {"clusterIP": config.service_address(DNS_INDEX), "ports": ports},
+        "metadata": {"name": DNS_SERVICE, "namespace": "kube-system", "labels": labels},
+        "spec": {"clusterIP": address, "ports": DNS_PORTS, "internalTrafficPolicy": "Local"},
     }
-    addresses = [config.node_address(index) for index in range(1, config.nodes + 1)]
-    piece = {
+    client = who.client(components.ADMIN, components.MASTERS)
+    for obj in (*_dns_rights(), service):
+        await put(client, obj)
+
+
+async def put(client: rest.Client, obj: dict[str, Any]) -> None:
+    """Create the object, or patch the one that is there."""
+    resource = client.dynamic(obj["apiVersion"], obj["kind"])
+    name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace", "")
+    try:
+        await resource.patch(name, obj, namespace)
+    except errors.NotFound:
+        await resource.create(obj, namespace)
+
+
+def dns_endpoint(node: core.Node, address: str) -> dict[str, Any]:
+    """The DNS server of one node behind the Service; it goes with the node."""
+    name = node.metadata.name
+    owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.metadata.uid}
+    labels = {"kubernetes.io/service-name": DNS_SERVICE, "endpointslice.kubernetes.io/managed-by": "pybernetes"}
+    return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": {"name": "kube-dns", "labels": {"kubernetes.io/service-name": "kube-dns"}},
+        "metadata": {
+            "name": f"{DNS_SERVICE}-{name}",
+            "namespace": "kube-system",
+            "labels": labels,
+            "ownerReferences": [owner],
+        },
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
-        "ports": ports,
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}, "nodeName": name}],
+        "ports": DNS_PORTS,
     }
-    objects: list[dict[str, Any]] = [*_dns_rights(), service, piece]
-    for obj in objects:
-        resource = client.dynamic(str(obj["apiVersion"]), str(obj["kind"]))
-        namespace = "" if "rbac" in str(obj["apiVersion"]) else "kube-system"
-        try:
-            await resource.patch(obj["metadata"]["name"], obj, namespace)
-        except errors.NotFound:
-            await resource.create(obj, namespace)
 
 
 def _dns_rights() -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the DNS servers may read, as CoreDNS's own manifests have it."""
+    """What the DNS servers may read, as CoreDNS's own manifests have it; and that they may say where they are."""
+    slices = ["list", "watch", "create", "patch"]
     reads = [
         {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": slices},
     ]
     api, metadata = "rbac.authorization.k8s.io", {"name": "system:coredns"}
     role = {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": reads}

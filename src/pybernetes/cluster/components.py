@@ -1,7 +1,6 @@
 """How each component is built from the cluster's configuration: the one place for it, whoever runs them."""
 
 import dataclasses
-import ipaddress
 import ssl
 
 import msgspec
@@ -100,29 +99,19 @@ def simulated_node(
 ) -> kubelets.Kubelet:
     """Simulated node `index` (from 1): the kubelet, with its own identity, over a runtime that runs nothing.
 
-    Its addresses follow those of the real nodes; nobody answers there, and nobody asks.
+    Nobody answers at its addresses, and nobody asks.
     """
     name = config.simulated_node_name(index)
-    pods = simulated_range(config, index)
+    pods = config.simulated_range(index)
     settings = kubelet_configs.KubeletConfig(
         node_name=name,
-        node_ip=config.node_address(config.nodes + index),
+        node_ip=config.simulated_address(index),
         pod_cidr=pods,
         cluster_domain=config.domain,
         simulated=True,
     )
     client = who.client(f"system:node:{name}", ("system:nodes",))
     return kubelets.Kubelet(client, clock, settings, simulated.FakeRuntime(clock, pods))
-
-
-def simulated_range(config: configs.ClusterConfig, index: int) -> str:
-    """The pod range of a simulated node: a /24 like a real one's, less where they are so many that those run out."""
-    nodes = config.nodes + config.simulated_nodes
-    space = ipaddress.ip_network(config.pod_range)
-    prefix = max(configs.NODE_PREFIX, space.prefixlen + (nodes + 1).bit_length())
-    # the places before it are the machine's own addresses and the ranges of real nodes
-    first = (config.nodes + 1) << (prefix - configs.NODE_PREFIX)
-    return f"{space[(first + index - 1) << (32 - prefix)]}/{prefix}"
 
 
 def scheduler(who: identities.Identities, clock: clocks.Clock) -> schedulers.Scheduler:

@@ -5,6 +5,7 @@ Upstream: cmd/kubeadm/app/apis/kubeadm (ClusterConfiguration), in spirit.
 
 import dataclasses
 import ipaddress
+import itertools
 import os
 import pathlib
 import re
@@ -18,6 +19,10 @@ DOMAIN = "cluster.local"
 POD_RANGE = "10.244.0.0/16"
 SERVICE_RANGE = "10.96.0.0/16"
 NODE_PREFIX = 24
+SIMULATED_PREFIX = 25
+"""Of a simulated node's pod range, unless there are very many: room for the 110 Pods of a kubelet."""
+HOST_NODE = 1
+"""The index of the node that shares the machine's network; every other has a network namespace of its own."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?\Z")
 
@@ -29,18 +34,20 @@ class ConfigError(ValueError):
 class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `pybernetes up` was asked for.
 
-    `nodes` counts real nodes, `simulated_nodes` those over a fake runtime; `port` 0 lets the system choose.
+    `nodes` are the indexes of the real nodes, `simulated_nodes` of those over a fake runtime; both from 1. `port` 0
+    lets the system choose. `controller_manager_args` are flags of kube-controller-manager.
     """
 
     name: str = DEFAULT_NAME
     port: int = DEFAULT_PORT
-    nodes: int = 1
-    simulated_nodes: int = 0
+    nodes: tuple[int, ...] = (1,)
+    simulated_nodes: tuple[int, ...] = ()
     storage: str = "sqlite"
     pod_range: str = POD_RANGE
     service_range: str = SERVICE_RANGE
     domain: str = DOMAIN
     verbosity: int = 2
+    controller_manager_args: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise ConfigError for what cannot be."""
@@ -50,15 +57,15 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"--port {self.port}: use 1 to 65535, or 0 for any free port")
         if self.storage not in ("sqlite", "memory"):
             raise ConfigError(f"--storage {self.storage}: use sqlite or memory")
-        if self.nodes < 0 or self.simulated_nodes < 0:
-            raise ConfigError("--nodes and --simulated-nodes take numbers from 0")
-        if self.nodes > 1:
-            raise ConfigError(
-                "--nodes: more than one real node on a machine is not supported yet; use --simulated-nodes"
-            )
         pods, services = ipaddress.ip_network(self.pod_range), ipaddress.ip_network(self.service_range)
         if pods.overlaps(services):
             raise ConfigError(f"pod range {pods} and service range {services} overlap")
+        if self.nodes and HOST_NODE not in self.nodes:
+            raise ConfigError(f"node {self.node_name(HOST_NODE)} is the machine itself and must be there")
+        # the lower half of the range, less the machine's own part
+        room = (1 << max(0, NODE_PREFIX - pods.prefixlen - 1)) - 1
+        if max(self.nodes, default=0) > room:
+            raise ConfigError(f"pod range {pods} has room for {room} real nodes; choose another with --pod-range")
 
     def service_address(self, index: int) -> str:
         """The address at that place of the service range: 1 is `kubernetes`, 10 the cluster DNS."""
@@ -81,6 +88,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """The InternalIP of node `index` (from 1)."""
         return self.own_address(10 + index)
 
+    def namespace(self, index: int) -> str:
+        """The network namespace of node `index`: "" for the machine's own."""
+        return "" if index == HOST_NODE else self.bridge(index)
+
     def node_name(self, index: int) -> str:
         """The name of real node `index` (from 1)."""
         return f"{self.name}-node-{index}" if self.name != DEFAULT_NAME else f"node-{index}"
@@ -98,10 +109,47 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """The bridge that joins the Pods of node `index`."""
         return f"{self.link}-{index}"
 
+    def cgroup(self, index: int) -> str:
+        """The cgroup of node `index`, below which its Pods are."""
+        return f"pybernetes-{self.bridge(index)}"
+
     def node_range(self, index: int) -> str:
         """The pod range of node `index` (from 1)."""
         base = int(ipaddress.ip_network(self.pod_range).network_address)
         return f"{ipaddress.ip_address(base + index * 2 ** (32 - NODE_PREFIX))}/{NODE_PREFIX}"
+
+    @property
+    def simulated_prefix(self) -> int:
+        """How big the pod range of a simulated node is."""
+        needed = (
+            ipaddress.ip_network(self.pod_range).prefixlen + 1 + (max(self.simulated_nodes, default=1) - 1).bit_length()
+        )
+        return max(SIMULATED_PREFIX, needed)
+
+    def simulated_range(self, index: int) -> str:
+        """The pod range of simulated node `index` (from 1), in the upper half of the cluster's."""
+        whole, prefix = ipaddress.ip_network(self.pod_range), self.simulated_prefix
+        first = int(whole.network_address) + whole.num_addresses // 2
+        return f"{ipaddress.ip_address(first + (index - 1) * 2 ** (32 - prefix))}/{prefix}"
+
+    def simulated_address(self, index: int) -> str:
+        """The InternalIP of simulated node `index`: in its pod range, before its Pods."""
+        return str(ipaddress.ip_network(self.simulated_range(index))[1])
+
+    def node_names(self) -> list[str]:
+        """All of them, the real ones first."""
+        return [*map(self.node_name, self.nodes), *map(self.simulated_node_name, self.simulated_nodes)]
+
+    def grown(self, kind: str, count: int) -> "ClusterConfig":
+        """With `count` more nodes (`kind` names the field), under the lowest free indexes."""
+        known: tuple[int, ...] = getattr(self, kind)
+        free = (index for index in itertools.count(1) if index not in known)
+        more = sorted((*known, *itertools.islice(free, count)))
+        result: ClusterConfig = msgspec.structs.replace(self, **{kind: tuple(more)})
+        result.check()
+        if self.simulated_nodes and result.simulated_prefix != self.simulated_prefix:
+            raise ConfigError("so many simulated nodes need other pod ranges than these have; make a new cluster")
+        return result
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

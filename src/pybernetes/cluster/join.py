@@ -14,7 +14,7 @@ from pybernetes.api.types import core
 from pybernetes.client import kubeconfig, rest, transport
 from pybernetes.cluster import allinone, images, nodes, processes, runtime
 from pybernetes.cluster import config as configs
-from pybernetes.dns import zone
+from pybernetes.dns import forward, zone
 from pybernetes.kubelet import config as kubelet_configs
 from pybernetes.kubelet import kubelet
 from pybernetes.kubelet.cri import client as cri
@@ -47,17 +47,18 @@ async def run_node(config: configs.ClusterConfig, paths: configs.Paths, index: i
         proxy = proxier.Proxier(
             await _client(stack, paths, f"kube-proxy-{name}", clock), clock, proxy_config(config, index)
         )
-        resolver = zone.ClusterDns(
-            await _client(stack, paths, f"coredns-{name}", clock), clock, dns_config(config, index)
-        )
+        names = await _client(stack, paths, f"coredns-{name}", clock)
+        resolver = zone.ClusterDns(names, clock, dns_config(config, index))
         for part, run in (("kubelet", agent.run()), ("kube-proxy", proxy.run()), ("cluster-dns", resolver.run())):
             group.start(run, part)
         await group.until(agent.ready.wait(), "registered")
         report.stage(f"kubelet of {name}")
         await group.until(proxy.ready.wait(), "services")
         await group.until(resolver.ready.wait(), "names")
+        node = await agent.client.resource(core.Node).get(name)
+        await allinone.put(names, allinone.dns_endpoint(node, config.node_address(index)))
         report.stage(f"services and DNS of {name}")
-        await group.until(node_is_ready(agent.client, name), "ready")
+        await group.until(nodes.is_up(agent.client, name), "ready")
         report.stage(f"{name} is Ready")
         allinone.settle_memory()
         report.ready()
@@ -71,25 +72,6 @@ async def _client(
     client = rest.Client(transport.HttpTransport(loaded.credentials(), clock), clock=clock, user_agent=user)
     stack.push_async_callback(client.close)
     return client
-
-
-async def node_is_ready(client: rest.Client, name: str) -> None:
-    """Follow the Node object until its condition Ready is true."""
-    resource = client.resource(core.Node)
-    while True:
-        selector = f"metadata.name={name}"
-        page = await resource.list(field_selector=selector)
-        if any(is_ready(node) for node in page.items):
-            return
-        async with resource.watch(field_selector=selector, resource_version=page.resource_version) as events:
-            async for event in events:
-                if event.type in ("ADDED", "MODIFIED") and is_ready(event.object):
-                    return
-
-
-def is_ready(node: core.Node) -> bool:
-    """Whether the node says that it is ready."""
-    return any(one.type == "Ready" and one.status == "True" for one in node.status.conditions)
 
 
 def kubelet_config(config: configs.ClusterConfig, paths: configs.Paths, index: int) -> kubelet_configs.KubeletConfig:
@@ -109,7 +91,7 @@ def kubelet_config(config: configs.ClusterConfig, paths: configs.Paths, index: i
         tls_private_key_file=str(paths.pki / f"kubelet-serving-{name}.key"),
         client_ca_file=str(paths.pki / "ca.crt"),
         static_pod_path=str(paths.node(name) / "manifests"),
-        cgroup_root=f"/pybernetes-{config.link}-{index}",
+        cgroup_root=f"/{config.cgroup(index)}",
     )
 
 
@@ -126,8 +108,12 @@ def proxy_config(config: configs.ClusterConfig, index: int) -> proxier.ProxyConf
 
 
 def dns_config(config: configs.ClusterConfig, index: int) -> zone.DnsConfig:
-    """The DNS server's settings on node `index`."""
-    return zone.DnsConfig(config.node_address(index), 53, config.domain, pathlib.Path("/etc/resolv.conf"))
+    """The DNS server's settings on node `index`. A name server on loopback can be asked by the machine's node only."""
+    resolv_conf = pathlib.Path("/etc/resolv.conf")
+    servers = forward.nameservers(resolv_conf)
+    if config.namespace(index) and any(one.startswith(("127.", "::1")) for one in servers):
+        servers = (config.node_address(configs.HOST_NODE),)
+    return zone.DnsConfig(config.node_address(index), 53, config.domain, servers)
 
 
 async def ensure_images(paths: configs.Paths, engine: cri.CriClient, place: runtime.RuntimeConfig) -> None:

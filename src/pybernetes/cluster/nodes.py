@@ -1,10 +1,15 @@
 """The real nodes of a cluster on this machine: their places, runtimes and networks, and how all of it goes away."""
 
+import contextlib
+import os
 import pathlib
 import shutil
 import subprocess
 
 from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
+from pybernetes.api.types import core
+from pybernetes.client import rest
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import images, network, runtime
 from pybernetes.kubelet.cri import client as cri
@@ -12,13 +17,23 @@ from pybernetes.kubelet.cri import runtime as cri_runtime
 from pybernetes.proxy import apply as proxy_tables
 
 STATE_ROOT = pathlib.Path("/run/pybernetes")
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
 def host_network(config: configs.ClusterConfig) -> network.HostNetwork:
-    """The cluster's routes and link on this machine."""
-    nodes = tuple(config.node_address(index) for index in range(1, config.nodes + 1))
-    addresses = (config.control_plane_address, *nodes)
-    return network.HostNetwork(config.pod_range, config.service_range, config.link, addresses)
+    """The cluster's routes and links on this machine."""
+    return network.HostNetwork(
+        config.pod_range,
+        config.service_range,
+        config.link,
+        config.control_plane_address,
+        config.node_address(configs.HOST_NODE),
+        tuple(
+            network.NodeNetwork(namespace, config.node_address(index), config.node_range(index))
+            for index in config.nodes
+            if (namespace := config.namespace(index))
+        ),
+    )
 
 
 def runtime_config(paths: configs.Paths, config: configs.ClusterConfig, index: int) -> runtime.RuntimeConfig:
@@ -32,28 +47,60 @@ def runtime_config(paths: configs.Paths, config: configs.ClusterConfig, index: i
     )
 
 
+async def is_up(client: rest.Client, name: str) -> None:
+    """Follow the Node object until its condition Ready is true."""
+    resource = client.resource(core.Node)
+    while True:
+        selector = f"metadata.name={name}"
+        page = await resource.list(field_selector=selector)
+        if any(_is_ready(node) for node in page.items):
+            return
+        async with resource.watch(field_selector=selector, resource_version=page.resource_version) as events:
+            async for event in events:
+                if event.type in ("ADDED", "MODIFIED") and _is_ready(event.object):
+                    return
+
+
+def _is_ready(node: core.Node) -> bool:
+    """Whether the node says that it is ready."""
+    return any(one.type == "Ready" and one.status == "True" for one in node.status.conditions)
+
+
 async def remove_all(paths: configs.Paths, config: configs.ClusterConfig, clock: clocks.Clock, *, delete: bool) -> None:
     """Stop the nodes' containers and runtimes; take rules, links and routes away; with `delete` forget their files."""
     if runtime.missing():
         return
-    for index in range(1, config.nodes + 1):
-        place = runtime_config(paths, config, index)
-        engine = runtime.Containerd(place, clock)
-        if engine.pid() is not None:
-            await _stop_containers(place.socket)
-            await engine.stop()
-        elif place.state.exists() and paths.node(config.node_name(index)).exists():
-            # containerd itself was killed: its containers may still run, and only it can end them
-            await engine.start()
-            await _stop_containers(place.socket)
-            await engine.stop()
+    removals = [remove_node(paths, config, index, clock, delete=delete) for index in config.nodes]
+    await tasks.gather(*removals, name="remove node")
+    await host_network(config).remove()
+
+
+async def remove_node(
+    paths: configs.Paths, config: configs.ClusterConfig, index: int, clock: clocks.Clock, *, delete: bool
+) -> None:
+    """Stop one node's containers and its runtime; take away its rules and links, with `delete` its files."""
+    place = runtime_config(paths, config, index)
+    files = paths.node(config.node_name(index))
+    engine = runtime.Containerd(place, clock)
+    if engine.pid() is None and place.state.exists() and files.exists():
+        # containerd itself was killed: its containers may still run, and only it can end them
+        await engine.start()
+    if engine.pid() is not None:
+        await _stop_containers(place.socket)
+        await engine.stop()
+    if namespace := config.namespace(index):
+        await network.remove_node(namespace)
+    else:
         proxy_tables.remove_table(f"{config.link}-{index}")
         await _remove_link(place.bridge)
-        _unmount_below(paths.node(config.node_name(index)))
-        shutil.rmtree(place.state, ignore_errors=True)
-        if delete:
-            shutil.rmtree(paths.node(config.node_name(index)), ignore_errors=True)
-    await host_network(config).remove()
+    _unmount_below(files)
+    _remove_cgroups(config.cgroup(index))
+    shutil.rmtree(place.state, ignore_errors=True)
+    for empty in (place.state.parent, STATE_ROOT):
+        with contextlib.suppress(OSError):  # another node's, or another cluster's
+            empty.rmdir()
+    if delete:
+        shutil.rmtree(files, ignore_errors=True)
 
 
 async def _stop_containers(socket: pathlib.Path) -> None:
@@ -79,3 +126,10 @@ def _unmount_below(directory: pathlib.Path) -> None:
     mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((one for one in mounts if one.startswith(f"{directory}/")), key=len, reverse=True):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+
+
+def _remove_cgroups(name: str) -> None:
+    """Remove what is left of a node's cgroups, in the one hierarchy or in each; nothing runs in them any more."""
+    for root in (CGROUPS, *CGROUPS.glob("*/")):
+        for directory, _, _ in os.walk(root / name, topdown=False):
+            os.rmdir(directory)

@@ -107,7 +107,10 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 
 
 def network_config(config: RuntimeConfig) -> dict[str, object]:
-    """The CNI configuration list: a bridge per node, addresses from the node's range, host ports. Pure."""
+    """The CNI configuration list: a bridge per node, addresses from the node's range, host ports. Pure.
+
+    The outside is the machine's business (`network.HostNetwork`): masquerading here would hide Pods from each other.
+    """
     ipam = {
         "type": "host-local",
         "ranges": [[{"subnet": config.pod_range}]],
@@ -118,7 +121,7 @@ def network_config(config: RuntimeConfig) -> dict[str, object]:
         "type": "bridge",
         "bridge": config.bridge,
         "isGateway": True,
-        "ipMasq": True,
+        "ipMasq": False,
         "hairpinMode": True,
         "promiscMode": False,
         "ipam": ipam,

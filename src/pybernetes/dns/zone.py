@@ -6,7 +6,6 @@ Upstream: CoreDNS plugin/kubernetes (controller.go).
 
 import asyncio
 import dataclasses
-import pathlib
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
@@ -25,7 +24,7 @@ class DnsConfig:
     address: str
     port: int = 53
     domain: str = "cluster.local"
-    resolv_conf: pathlib.Path | None = None
+    servers: tuple[str, ...] = ()
 
 
 class ClusterDns:
@@ -48,9 +47,7 @@ class ClusterDns:
             await informers.start()
             await informers.wait_for_sync()
             follower.rebuild()
-            servers: tuple[tuple[str, int], ...] = ()
-            if self._config.resolv_conf is not None:
-                servers = tuple((one, forward.PORT) for one in forward.nameservers(self._config.resolv_conf))
+            servers = tuple((one, forward.PORT) for one in self._config.servers)
             resolver = server.Resolver(self.zone, forward.Forwarder(servers, self._clock))
             listening = server.Server(resolver, group)
             try:

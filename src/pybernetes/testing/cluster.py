@@ -50,7 +50,8 @@ class Cluster:
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
         self.clock = self.options.clock
-        self.config = configs.ClusterConfig(name="test", nodes=0, simulated_nodes=self.options.nodes, storage="memory")
+        simulated = tuple(range(1, self.options.nodes + 1))
+        self.config = configs.ClusterConfig(name="test", nodes=(), simulated_nodes=simulated, storage="memory")
         self._secrets = _secrets()
         self._group = tasks.TaskGroup("test cluster")
         self._outside: outside.Outside | None = None
@@ -58,8 +59,7 @@ class Cluster:
         self.server, self.identities = components.api_server(self.config, self._secrets, self._store, self.clock)
         self.client = self.identities.client(components.ADMIN, components.MASTERS)
         self.nodes = tuple(
-            hollow_node.HollowNode(self.config, self.identities, self.clock, index)
-            for index in range(1, self.options.nodes + 1)
+            hollow_node.HollowNode(self.config, self.identities, self.clock, index) for index in simulated
         )
 
     async def __aenter__(self) -> "Cluster":

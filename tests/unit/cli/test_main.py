@@ -38,13 +38,14 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main([]) == 0
     shown = capsys.readouterr().out
-    for name in set(main.COMMANDS) - {"control-plane", "node"}:
+    for name in set(main.COMMANDS) - {"control-plane", "run-node"}:
         assert f"    {name} " in shown or f"    {name}\n" in shown
 
 
 @pytest.mark.parametrize("name", [name for name in main.COMMANDS if name not in ("storage", "image", "logs")])
 def test_unknown_flags_are_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    needed = {"control-plane": ["--data-dir", "x"], "node": ["--data-dir", "x", "--index", "1"]}.get(name, [])
+    whose = ["--data-dir", "x"]
+    needed = {"control-plane": whose, "run-node": [*whose, "--index", "1"], "node": ["list"]}.get(name, [])
     assert refusal(capsys, name, *needed, "--no-such-flag=1").startswith("error: unknown flag: --no-such-flag\n")
 
 

@@ -5,6 +5,7 @@ import pathlib
 
 import uvloop
 
+from pybernetes.cli.commands import kube_controller_manager
 from pybernetes.cluster import allinone, processes
 from pybernetes.cluster import config as configs
 from pybernetes.telemetry import logs
@@ -24,9 +25,14 @@ def run(arguments: argparse.Namespace) -> int:
         report.failed(f"no cluster in {paths.root}")
         return 1
     logs.configure(level=config.verbosity)
-    uvloop.run(
-        processes.reporting(
-            allinone.supervise(allinone.run_control_plane(config, paths, report), "control plane"), report
-        )
-    )
+    work = allinone.run_control_plane(config, paths, report, choices(config.controller_manager_args))
+    uvloop.run(processes.reporting(allinone.supervise(work, "control plane"), report))
     return 0
+
+
+def choices(flags: tuple[str, ...]) -> allinone.Choices:
+    """What these flags of kube-controller-manager say; a wrong one ends the process as it would there."""
+    parser = argparse.ArgumentParser(prog="kube-controller-manager")
+    kube_controller_manager.add_arguments(parser)
+    given = parser.parse_args(flags)
+    return allinone.Choices(kube_controller_manager.settings(given), given.controllers)

@@ -10,11 +10,12 @@ import shutil
 import sys
 
 from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
 from pybernetes.cli import selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import nodes, processes
+from pybernetes.cluster import nodes, processes, states
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +37,16 @@ async def _down(paths: configs.Paths, *, delete: bool) -> int:
     clock = clocks.RealClock()
     shown = progress.Progress(clock)
     known = processes.Processes(paths, clock)
-    for state in reversed(known.running()):
-        shown.waiting(f"stopping {state.name}")
-        await known.stop(state)
-        shown.done(f"stopped {state.name}")
+    running = known.running()
+    if workers := [state for state in running if state.name != states.CONTROL_PLANE]:
+        shown.waiting("stopping nodes")
+        await tasks.gather(*map(known.stop, workers), name="stop")
+        shown.done(f"stopped {', '.join(state.name for state in workers)}")
+    for state in running:
+        if state not in workers:
+            shown.waiting(f"stopping {state.name}")
+            await known.stop(state)
+            shown.done(f"stopped {state.name}")
     shown.waiting("stopping containers, removing rules, routes and links")
     await nodes.remove_all(paths, config, clock, delete=delete)
     shown.done("stopped containers, removed rules, routes and links")

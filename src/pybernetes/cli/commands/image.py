@@ -197,9 +197,7 @@ def _sockets(arguments: argparse.Namespace) -> dict[str, pathlib.Path]:
     config = configs.load(paths)
     if config is None:
         raise UsageError(f"no cluster in {paths.root}: `pybernetes up` makes one")
-    places = {
-        config.node_name(index): nodes.runtime_config(paths, config, index) for index in range(1, config.nodes + 1)
-    }
+    places = {config.node_name(index): nodes.runtime_config(paths, config, index) for index in config.nodes}
     sockets = {node: place.socket for node, place in places.items() if place.socket.exists()}
     if not sockets:
         simulated = " (its nodes are simulated: they need no images)" if config.simulated_nodes else ""

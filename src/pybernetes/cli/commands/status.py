@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"no cluster in {paths.root}: `pybernetes up` makes one", file=sys.stderr)
         return 1
     running = states.Running(paths).running()
-    wanted = {states.CONTROL_PLANE, *(config.node_name(index) for index in range(1, config.nodes + 1))}
+    wanted = {states.CONTROL_PLANE, *(config.node_name(index) for index in config.nodes)}
     complete = wanted <= {state.name for state in running}
     if arguments.output == "json":
         print(json.dumps(_document(paths, config, running, complete), indent=2))

@@ -13,18 +13,13 @@ import sys
 import msgspec
 
 from pybernetes.aio import clock as clocks
-from pybernetes.aio import tasks
-from pybernetes.cli import selection
+from pybernetes.cli import launch, selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import network, nodes, pki, processes, runtime, states
+from pybernetes.cluster import network, nodes, processes, runtime
 
-CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-NODE = ("kubelet", "kube-proxy", "cluster-dns")
 SIMULATED_WITHOUT_ROOT = 1
-START_SECONDS = 90.0
-"""After that something is wrong that nobody reports."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--service-range", metavar="CIDR", help="addresses of Services (default: 10.96.0.0/16 or the next)"
     )
+    parser.add_argument(
+        "--controller-manager-arg",
+        action="append",
+        metavar="FLAG",
+        help="a flag of kube-controller-manager, as --controller-manager-arg=--node-monitor-grace-period=20s",
+    )
     parser.add_argument("--foreground", action="store_true", help="stay, and stop the cluster on Ctrl-C")
     parser.add_argument("--timings", action="store_true", help="print when each part was ready")
     parser.add_argument("-v", "--verbosity", type=int, metavar="V", help="how much is logged (default: 2)")
@@ -52,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         return asyncio.run(_up(arguments))
     except TimeoutError:
         print(
-            f"error: not ready after {START_SECONDS:.0f} s; `pybernetes logs` shows what it waits for", file=sys.stderr
+            f"error: not ready after {launch.START_SECONDS:.0f} s; `pybernetes logs` shows what it waits for",
+            file=sys.stderr,
         )
         return 1
     except (configs.ConfigError, network.NetworkError, runtime.RuntimeUnavailable, processes.StartError) as error:
@@ -73,9 +75,10 @@ async def _up(arguments: argparse.Namespace) -> int:
     kubeconfig.check_access(merged, context)
     if config.nodes:
         await nodes.host_network(config).install()
-    _credentials(paths, config, clock)
-    await _start(paths, config, known, shown)
-    kubeconfig.write_access(merged, _access(paths, config, context, "admin"))
+    launch.credentials(paths, config, clock)
+    await launch.start(paths, config, known, shown)
+    await launch.follow_simulated(paths, known, config)
+    kubeconfig.write_access(merged, launch.access(paths, config, "admin"))
     selection.write_marker(paths, merged)
     shown.done(f"cluster {config.name!r} is ready; context {context!r} is in {merged}")
     if arguments.timings:
@@ -93,30 +96,48 @@ async def _configure(
     existing = configs.load(paths)
     settings = {
         "port": arguments.port,
-        "nodes": 0 if arguments.no_node else arguments.nodes,
-        "simulated_nodes": arguments.simulated_nodes,
         "storage": arguments.storage,
         "pod_range": arguments.pod_range,
         "service_range": arguments.service_range,
         "verbosity": arguments.verbosity,
+        "controller_manager_args": tuple(arguments.controller_manager_arg or ()) or None,
     }
     given = {key: value for key, value in settings.items() if value is not None}
     if existing is not None and given.get("port") == 0:
         del given["port"]  # "any free port" was chosen when the cluster was made
-    base = existing or configs.ClusterConfig(name=arguments.name)
+    base = existing or configs.ClusterConfig(name=arguments.name, nodes=())
     config = msgspec.structs.replace(base, **given)
     config.check()
+    real = arguments.nodes if existing or arguments.nodes is not None else 1
+    config = _with_nodes(config, "nodes", 0 if arguments.no_node else real)
+    config = _with_nodes(config, "simulated_nodes", arguments.simulated_nodes)
     problem = runtime.missing()
     if config.nodes and problem:
-        simulated = config.simulated_nodes or SIMULATED_WITHOUT_ROOT
+        config = msgspec.structs.replace(config, nodes=())
+        if not config.simulated_nodes:
+            config = config.grown("simulated_nodes", SIMULATED_WITHOUT_ROOT)
+        simulated = len(config.simulated_nodes)
         shown.note(f"! no real nodes here: {problem}")
         shown.note(f"! starting {simulated} simulated node(s) instead: objects behave, but no container runs")
-        config = msgspec.structs.replace(config, nodes=0, simulated_nodes=simulated)
     if existing is None:
         config = await _choose_free(config, given)
     paths.make()
     configs.save(paths, config)
     return config
+
+
+def _with_nodes(config: configs.ClusterConfig, kind: str, wanted: int | None) -> configs.ClusterConfig:
+    """That many nodes of the kind. Raises ConfigError when there are more."""
+    there = len(getattr(config, kind))
+    if wanted is None or wanted == there:
+        return config
+    if wanted < 0:
+        raise configs.ConfigError("--nodes and --simulated-nodes take numbers from 0")
+    if wanted < there:
+        raise configs.ConfigError(
+            f"the cluster has {there} nodes of that kind; `pybernetes node remove` takes them away"
+        )
+    return config.grown(kind, wanted - there)
 
 
 async def _choose_free(config: configs.ClusterConfig, given: dict[str, object]) -> configs.ClusterConfig:
@@ -155,55 +176,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _credentials(paths: configs.Paths, config: configs.ClusterConfig, clock: clocks.Clock) -> None:
-    """Certificates and kubeconfigs of everything that will run."""
-    keys = pki.Pki(paths.pki, clock)
-    leaves = pki.component_leaves(config)
-    for index in range(1, config.nodes + 1):
-        leaves += pki.node_leaves(config.node_name(index), config.node_address(index))
-    keys.ensure(leaves)
-    users = ["admin", "kube-controller-manager", "kube-scheduler"]
-    users += [leaf.name for leaf in leaves if leaf.name.startswith(("kubelet-", "kube-proxy-", "coredns-"))]
-    for user in users:
-        if not user.startswith("kubelet-serving-"):
-            kubeconfig.write_access(
-                paths.kubeconfig(user), _access(paths, config, selection.context_name(config.name), user)
-            )
-
-
-def _access(paths: configs.Paths, config: configs.ClusterConfig, context: str, user: str) -> kubeconfig.Access:
-    pair = pki.read_pair(paths.pki, user)
-    authority = (paths.pki / "ca.crt").read_bytes()
-    server = f"https://127.0.0.1:{config.port}"
-    return kubeconfig.Access(context, server, authority, cert_pem=pair.certificate, key_pem=pair.key)
-
-
-async def _start(
-    paths: configs.Paths, config: configs.ClusterConfig, known: processes.Processes, shown: progress.Progress
-) -> None:
-    """Start what does not run yet, side by side: nodes wait for the API server by themselves."""
-    running = {state.name for state in known.running()}
-    data = ("--data-dir", str(paths.root))
-    wanted: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
-        (states.CONTROL_PLANE, CONTROL_PLANE, ("control-plane", *data))
-    ]
-    for index in range(1, config.nodes + 1):
-        wanted.append((config.node_name(index), NODE, ("node", *data, "--index", str(index))))
-    missing = [one for one in wanted if one[0] not in running]
-
-    async def follow(name: str, components: tuple[str, ...], arguments: tuple[str, ...]) -> None:
-        async for report in known.start(name, components, *arguments):
-            if "stage" in report:
-                shown.done(str(report["stage"]))
-
-    shown.waiting("starting " + ", ".join(name for name, _, _ in missing) + " (usually 2 to 5 s)")
-    async with tasks.TaskGroup("up") as group:
-        # the first that cannot start ends the wait for the others: a node would wait for its API server for ever
-        started = [group.start(follow(*one), one[0]) for one in missing]
-        for one in started:
-            await group.until(asyncio.wait_for(asyncio.shield(one), START_SECONDS), "ready")
 
 
 def _next_steps(config: configs.ClusterConfig) -> None:
