@@ -103,6 +103,20 @@ async def test_a_replica_set_from_apply_to_running_and_back(real_cluster: Any) -
     )
     assert journey.check(recorded) == []
 
+    _selected_by_node(real_cluster.audit())
+
+
+def _selected_by_node(audit: list[dict[str, Any]]) -> None:
+    watches = [
+        event["requestURI"]
+        for event in audit
+        if event["verb"] in ("list", "watch")
+        and event["requestURI"].startswith("/api/v1/pods?")
+        and event["user"]["username"].startswith("system:node:")
+    ]
+    assert watches
+    assert all("fieldSelector=spec.nodeName%3D" in uri for uri in watches)
+
 
 async def _gone(resource: rest.Resource[dict[str, Any]], name: str) -> None:
     page = await resource.list("default", field_selector=f"metadata.name={name}")

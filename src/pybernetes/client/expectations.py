@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pybernetes.aio import clock as clocks
 
 TIMEOUT = 300.0
+_MORE = 0.001
+"""They end after the timeout, not with it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,10 +45,15 @@ class ControllerExpectations:
 
     def satisfied(self, key: str) -> bool:
         """Whether the controller may act on what its cache shows."""
+        return self.remaining(key) is None
+
+    def remaining(self, key: str) -> float | None:
+        """Seconds until the controller may act whatever it has seen; None: it may now."""
         expectation = self._by_key.get(key)
         if expectation is None or expectation.fulfilled:
-            return True
-        return self._clock.monotonic() - expectation.since > TIMEOUT
+            return None
+        left = expectation.since + TIMEOUT - self._clock.monotonic()
+        return left + _MORE if left >= 0 else None
 
     def expect_creations(self, key: str, count: int) -> None:
         """So many creations are about to be sent; replaces what was expected before."""

@@ -157,14 +157,14 @@ class ReplicaSetController:
             logger.log(logs.verbosity(4), "%s has been deleted", key)
             self.expectations.delete(key)
             return None
-        needs_sync = self.expectations.satisfied(key)
+        closed_for = self.expectations.remaining(key)
         # Its own Pods whether they match or not (what no longer matches must be released), and all orphans.
         candidates = pod_control.controlled_by(self._pods, owner.metadata.uid)
         candidates += pod_control.orphans(self._pods, namespace)
         claimed = await self._claim_pods(owner, candidates)
         active = pod_control.filter_active_pods(claimed)
         failure: Exception | None = None
-        if needs_sync and owner.metadata.deletionTimestamp is None:
+        if closed_for is None and owner.metadata.deletionTimestamp is None:
             try:
                 await self.manage_replicas(active, owner)
             except pod_control.FAILURES as error:
@@ -172,7 +172,8 @@ class ReplicaSetController:
         await self._update_status(owner, calculate_status(owner, claimed, failure, self._clock.now()))
         if failure is not None:
             raise failure
-        return self._next_availability(owner, active)
+        waits = (closed_for, self._next_availability(owner, active))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     async def _claim_pods(self, owner: ReplicaOwner, pods: list[core.Pod]) -> list[core.Pod]:
         can_adopt = adoption.recheck_deletion(self._owner_resource, owner)
@@ -204,7 +205,6 @@ class ReplicaSetController:
                 # Nothing can be created in a namespace that is going away: not worth a retry.
                 if not pod_control.namespace_terminating(error):
                     raise
-                self.expectations.creation_observed(key)
 
         created, failure = await pod_control.slow_start_batch(count, SLOW_START_INITIAL_BATCH_SIZE, create)
         for _ in range(count - created):

@@ -162,7 +162,7 @@ def matching_credentials(image: str, secrets: Iterable[core.Secret]) -> list[run
             if pattern_host == "docker.io":
                 pattern_host = _DEFAULT_REGISTRY
             if _host_matches(host, pattern_host) and path.startswith(pattern_path.rstrip("/")):
-                found.append((len(pattern_path), _auth(address, entry)))
+                found.append((len(pattern_path), _auth(entry)))
     return [auth for _, auth in sorted(found, key=lambda one: -one[0])]
 
 
@@ -188,9 +188,9 @@ def _host_matches(host: str, pattern: str) -> bool:
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
-def _auth(address: str, entry: dict[str, Any]) -> runtime.Auth:
+def _auth(entry: dict[str, Any]) -> runtime.Auth:
     username, password = entry.get("username", ""), entry.get("password", "")
     if not username and entry.get("auth"):
         decoded = base64.b64decode(entry["auth"]).decode("utf-8", "replace")
         username, _, password = decoded.partition(":")
-    return runtime.Auth(username, password, _strip_scheme(address), entry.get("identitytoken", ""))
+    return runtime.Auth(username, password, entry.get("identitytoken", ""))

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.node.kubelet.real_node import node as node
 
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import images

@@ -51,6 +51,7 @@ def _controller(virtual: clock.VirtualClock, sync: Syncs, **options: Any) -> con
 
 
 async def test_failures_come_back_after_5_10_20_ms(virtual: clock.VirtualClock, group: tasks.TaskGroup) -> None:
+    """Seed R2: three errors: again after 5, 10 and 20 ms, then forgotten."""
     boom = RuntimeError("boom")
     sync = Syncs(virtual, boom, boom, boom, None, boom)
     loop = _controller(virtual, sync)
@@ -64,6 +65,7 @@ async def test_failures_come_back_after_5_10_20_ms(virtual: clock.VirtualClock, 
 
 
 async def test_a_key_is_never_processed_twice_at_once(virtual: clock.VirtualClock, group: tasks.TaskGroup) -> None:
+    """Seed R2: however many workers, one key is in the hands of one."""
     sync = Syncs(virtual)
     sync.gate = asyncio.Event()
     loop = _controller(virtual, sync, workers=5)
@@ -99,6 +101,7 @@ async def test_retries_can_be_limited(virtual: clock.VirtualClock, group: tasks.
 async def test_no_sync_before_the_caches_are_complete(
     server: Any, client: rest.Client, virtual: clock.VirtualClock, group: tasks.TaskGroup
 ) -> None:
+    """Seed R1: no sync before every watched cache is complete."""
     server.put(f"{PODS}/a")
     server.hang = asyncio.Event()
     factory = informer.InformerFactory(client, virtual, group)
@@ -171,6 +174,7 @@ async def test_level_triggered_after_a_restart(
 
 
 async def test_cancelling_ends_workers_at_once(virtual: clock.VirtualClock) -> None:
+    """Seed R1: a stop ends the workers, and what was not begun stays in the queue."""
     sync = Syncs(virtual)
     sync.gate = asyncio.Event()
     loop = _controller(virtual, sync, workers=3)

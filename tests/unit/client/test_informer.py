@@ -42,6 +42,7 @@ def factory(client: rest.Client, virtual: clock.VirtualClock, group: tasks.TaskG
 
 
 async def test_handlers_hear_of_everything(server: Any, factory: informer.InformerFactory, virtual: Any) -> None:
+    """Seed M1: handlers hear of what is there and of every change."""
     server.put(f"{PODS}/a", spec={"nodeName": ""})
     pods = factory.informer(core.Pod)
     log = Log(pods)
@@ -63,6 +64,7 @@ async def test_handlers_hear_of_everything(server: Any, factory: informer.Inform
 async def test_gone_lists_again_and_reports_the_difference(
     server: Any, factory: informer.InformerFactory, virtual: Any
 ) -> None:
+    """Seed M1: 410 Gone lists again, and no handler misses the difference."""
     for name in "abc":
         server.put(f"{PODS}/{name}")
     pods = factory.informer(core.Pod)
@@ -192,6 +194,7 @@ async def test_late_handlers_get_what_is_there(server: Any, factory: informer.In
 async def test_a_handler_that_raises_harms_nobody(
     server: Any, factory: informer.InformerFactory, virtual: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Seed M5: an error in a handler is logged and counted, and ends nothing."""
     pods = factory.informer(core.Pod)
 
     def broken(obj: object) -> None:
@@ -205,6 +208,7 @@ async def test_a_handler_that_raises_harms_nobody(
     server.put(f"{PODS}/b")
     await virtual.advance(0.0)
     assert log.lines == ["+a", "+b"]
+    assert caplog.text.count("RuntimeError: boom") == 2
 
 
 async def test_dynamic_informers_and_metadata_only(

@@ -15,6 +15,7 @@ def queue(virtual: clock.VirtualClock) -> workqueue.WorkQueue[str]:
 
 
 async def test_hundred_adds_while_busy_are_one_more_run(queue: workqueue.WorkQueue[str]) -> None:
+    """Seed M2: a hundred updates while busy are one more run."""
     queue.add("a")
     assert await queue.get() == "a"
     for _ in range(100):
@@ -37,6 +38,7 @@ async def test_keys_come_in_order_and_once(queue: workqueue.WorkQueue[str]) -> N
 async def test_delays_double_per_key_until_the_maximum(
     queue: workqueue.WorkQueue[str], virtual: clock.VirtualClock
 ) -> None:
+    """Seed M2: 5 ms, doubled with every failure, at most 1000 s."""
     limiter: workqueue.RateLimiter[str] = workqueue.RateLimiter(virtual, workqueue.RateLimit())
     delays = [limiter.when("a") for _ in range(20)]
     assert delays[:4] == [0.005, 0.01, 0.02, 0.04]
@@ -46,6 +48,7 @@ async def test_delays_double_per_key_until_the_maximum(
 
 
 async def test_all_keys_share_a_bucket_of_100_and_10_a_second(virtual: clock.VirtualClock) -> None:
+    """Seed M2: all keys together: a burst of 100, then 10 a second."""
     limiter: workqueue.RateLimiter[int] = workqueue.RateLimiter(virtual, workqueue.RateLimit())
     delays = [limiter.when(key) for key in range(120)]
     assert delays[99] == 0.005

@@ -5,7 +5,7 @@ it writes Pod statuses as a kubelet would.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from pybernetes.apimachinery import timestamps
 from pybernetes.apiserver import app
 from pybernetes.apiserver.admission import chain, namespace_lifecycle
 from pybernetes.apiserver.authn import user as users
-from pybernetes.client import rest, transport
+from pybernetes.client import informer, rest, transport
 from pybernetes.controllers import context, manager
 from pybernetes.http import messages
 from pybernetes.storage import memory
@@ -60,7 +60,7 @@ class Cluster:
         """Start a controller manager with these controllers."""
         running = manager.ControllerManager(
             self.client_for("system:kube-controller-manager"),
-            lambda name: self.client_for(f"system:serviceaccount:kube-system:{name}"),
+            self.account,
             self.clock,
             settings or context.Settings(root_ca="CA"),
             names,
@@ -68,6 +68,22 @@ class Cluster:
         self._controllers.append(self._group.start(running.run(), "controllers"))
         await self.until(running.started.is_set)
         return running
+
+    def context(self, settings: context.Settings | None = None) -> context.ControllerContext:
+        """What a controller is built from, with caches of its own."""
+        reader = self.client_for("system:kube-controller-manager")
+        informers = informer.InformerFactory(reader, self.clock, self._group)
+        return context.ControllerContext(
+            self.account, informers, self.clock, self._group, settings or context.Settings(root_ca="CA")
+        )
+
+    def account(self, name: str) -> rest.Client:
+        """A client that acts as that service account of kube-system."""
+        return self.client_for(f"system:serviceaccount:kube-system:{name}")
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Have it run until the test ends."""
+        self._group.start(work, "test's own")
 
     async def stop_controllers(self) -> None:
         """As a crash would."""

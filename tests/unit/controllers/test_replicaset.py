@@ -1,14 +1,15 @@
-"""ReplicaSets and ReplicationControllers against a real API server; the names are those of the acceptance list."""
+"""ReplicaSets and ReplicationControllers against a real API server: seeds R3 to R13, P1 to P4."""
 
 import asyncio
+import functools
 import itertools
 
 import msgspec
 import pytest
 
 from pybernetes.aio import clock as clocks
-from pybernetes.api.types import apps, core, meta
-from pybernetes.apimachinery import errors, gvk, timestamps
+from pybernetes.api.types import apps
+from pybernetes.apimachinery import errors, gvk
 from pybernetes.client import transport
 from pybernetes.controllers import pod_control, replicaset
 from pybernetes.http import messages
@@ -25,6 +26,8 @@ class Gate:
         self.creates = []
         self.refuse_create = lambda number: None
         self.refuse_delete = lambda name: None
+        self.pod_events = None
+        """What becomes of the lines of a watch on Pods: called with a line and the function that hands it on."""
         self.running = 0
         self.sizes = []
         """How many creates were sent side by side, time after time."""
@@ -50,7 +53,28 @@ class Gate:
         if request.method == "DELETE" and "/pods/" in request.path:
             if (error := self.refuse_delete(path)) is not None:
                 return self._refuse(error)
-        return await self._handle(request)
+        answer = await self._handle(request)
+        if path == "pods" and isinstance(answer, messages.StreamResponse):
+            answer.run = functools.partial(self._watch_pods, answer.run)
+        return answer
+
+    async def _watch_pods(self, run, writer):
+        gate = self
+
+        class Writer:
+            write_nowait = staticmethod(lambda data: gate._pass_on(data, writer))
+
+            def __getattr__(self, name):
+                return getattr(writer, name)
+
+        await run(Writer())
+
+    def _pass_on(self, data, writer):
+        if self.pod_events is None:
+            return writer.write_nowait(data)
+        for line in data.splitlines(keepends=True):
+            self.pod_events(line, writer.write_nowait)
+        return True
 
     @staticmethod
     def _refuse(error):
@@ -68,8 +92,41 @@ async def names(cluster):
     return sorted(pod.metadata.name for pod in await cluster.live_pods())
 
 
-async def test_r4_status_follows_generation_and_a_deleted_one_is_forgotten(cluster):
-    manager = await cluster.run(NAME)
+def build(cluster, control=None):
+    """The controller by itself, over caches of its own."""
+    made = cluster.context()
+    flavor = replicaset.Flavor("test", NAME, apps.ReplicaSet, 1)
+    return replicaset.ReplicaSetController(made, flavor, control and control(made)), made.informers
+
+
+async def test_r3_sync_handler_can_be_another(cluster):
+    """Seed R3: whatever stands for the sync handler is called with the key."""
+    made, informers = build(cluster)
+    keys = []
+
+    async def sync(key):
+        keys.append(key)
+
+    made.controller.sync = sync
+    await informers.start()
+    cluster.start(made.run())
+    await cluster.apply(cluster.workload("ReplicaSet", "web", 2))
+    await cluster.settle()
+    assert keys == ["default/web"]
+
+
+async def test_r4_a_deleted_one_is_forgotten(cluster):
+    """Seed R4: the sync of one that was deleted meanwhile succeeds and drops its expectations."""
+    made, informers = build(cluster)
+    await informers.start()
+    made.expectations.expect_creations("default/web", 2)
+    assert await made.sync_replica_set("default/web") is None
+    assert made.expectations.get("default/web") is None
+
+
+async def test_r4_status_follows_generation(cluster):
+    """Seed R4: the status says which generation it is about."""
+    await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 2))
     await cluster.settle()
     await scale(cluster, 1)
@@ -77,13 +134,11 @@ async def test_r4_status_follows_generation_and_a_deleted_one_is_forgotten(clust
     found = await cluster.get(RS, "web")
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"] == 2
     assert found["status"]["replicas"] == 1
-    await cluster.delete(RS, "web")
-    await cluster.settle()
-    assert manager is not None
 
 
 @pytest.mark.parametrize(("kind", "name"), [("ReplicaSet", NAME), ("ReplicationController", "replicationcontroller")])
 async def test_r3_one_code_for_both_kinds(cluster, kind, name):
+    """Seed R3: a ReplicationController behaves as a ReplicaSet does."""
     await cluster.run(name)
     obj = cluster.workload("ReplicaSet", "web", 2)
     if kind == "ReplicationController":
@@ -101,6 +156,7 @@ async def test_r3_one_code_for_both_kinds(cluster, kind, name):
 
 
 async def test_r5_does_not_act_twice_on_a_late_cache(cluster):
+    """Seed R5: syncs in between make no Pod twice."""
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 0))
     await cluster.settle()
@@ -112,7 +168,44 @@ async def test_r5_does_not_act_twice_on_a_late_cache(cluster):
     assert len(gate.creates) == len(await names(cluster)) == 3
 
 
+async def test_r5_waits_for_a_slow_watch(cluster):
+    """Seed R5: the watch on Pods is five seconds late: three Pods for three replicas, not six."""
+    gate = Gate(cluster)
+    gate.pod_events = lambda line, pass_on: cluster.clock.call_later(5.0, lambda: pass_on(line))
+    await cluster.run(NAME)
+    await cluster.apply(cluster.workload("ReplicaSet", "web", 0))
+    await cluster.settle(6)
+    await scale(cluster, 3)
+    await cluster.settle(3)
+    await cluster.patch(RS, "web", {"metadata": {"labels": {"look": "again"}}})
+    await cluster.settle(20)
+    assert len(gate.creates) == len(await names(cluster)) == 3
+
+
+async def test_r5_acts_again_after_five_minutes(cluster):
+    """Seed R5: the watch never tells of a Pod: five minutes later it is made good."""
+    gate = Gate(cluster)
+    lost = []
+
+    def lose_the_first(line, pass_on):
+        name = msgspec.json.decode(line)["object"]["metadata"].get("name")
+        lost.extend([name] if name and not lost else [])
+        if name not in lost:
+            pass_on(line)
+
+    gate.pod_events = lose_the_first
+    await cluster.run(NAME)
+    await cluster.apply(cluster.workload("ReplicaSet", "web", 3))
+    await cluster.settle()
+    await cluster.delete("Pod", lost[0], grace_period=0)
+    await cluster.settle(290)
+    assert len(await names(cluster)) == 2
+    await cluster.settle(20)
+    assert len(await names(cluster)) == 3
+
+
 async def test_r6_failed_pods_are_replaced_and_stay(cluster):
+    """Seed R6: a failed Pod does not count, and is left to the Pod garbage collector."""
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 1))
     await cluster.settle()
@@ -124,6 +217,7 @@ async def test_r6_failed_pods_are_replaced_and_stay(cluster):
 
 
 async def test_r7_adopts_and_releases(cluster):
+    """Seed R7: a matching orphan is adopted and counts; one that no longer matches is released and replaced."""
     await cluster.run(NAME)
     template = cluster.template({"app": "web"})
     bare = {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {"name": "bare", "labels": {"app": "web"}}}
@@ -141,6 +235,7 @@ async def test_r7_adopts_and_releases(cluster):
 
 
 async def test_r8_nothing_is_managed_while_it_is_being_deleted(cluster):
+    """Seed R8: no new Pod in a foreground deletion, though Pods vanish."""
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 2))
     await cluster.settle()
@@ -152,6 +247,7 @@ async def test_r8_nothing_is_managed_while_it_is_being_deleted(cluster):
 
 
 async def test_r9_creates_in_growing_batches(cluster):
+    """Seed R9: ten Pods come in batches of 1, 2, 4 and 3."""
     await cluster.run(NAME)
     gate = Gate(cluster)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 10))
@@ -160,6 +256,7 @@ async def test_r9_creates_in_growing_batches(cluster):
 
 
 async def test_r9_at_most_a_burst_at_once(cluster):
+    """Seed R9: 600 Pods: 500 in the first sync, 100 in the next."""
     await cluster.run(NAME)
     gate = Gate(cluster)
     gate.refuse_create = lambda number: transport.TransportError("cut") if number > 500 else None
@@ -177,6 +274,7 @@ async def test_r9_at_most_a_burst_at_once(cluster):
 
 
 async def test_r10_slow_start_stops_after_a_failed_batch(cluster):
+    """Seed R10: two of ten may be: the first sync tries three, every retry one, later and later."""
     await cluster.run(NAME)
     gate = Gate(cluster)
     quota = errors.Forbidden(PODS, "x", "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2")
@@ -193,14 +291,31 @@ async def test_r10_slow_start_stops_after_a_failed_batch(cluster):
     (condition,) = (await cluster.get(RS, "web"))["status"]["conditions"]
     assert (condition["type"], condition["status"], condition["reason"]) == ("ReplicaFailure", "True", "FailedCreate")
     failed = [message for reason, message in await cluster.events("web") if reason == "FailedCreate"]
-    assert failed[0].startswith('Error creating: pods "x" is forbidden: exceeded quota')
+    assert failed == [f"Error creating: {quota}"]
     gate.refuse_create = lambda number: None
     await cluster.settle(60)
     assert len(await names(cluster)) == 10
     assert "conditions" not in (await cluster.get(RS, "web"))["status"]
 
 
+async def test_r11_a_namespace_that_goes_away_is_no_error(cluster):
+    """Seed R11: creations that the end of the namespace refuses are neither repeated nor reported."""
+    await cluster.run(NAME)
+    await cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}, "")
+    await cluster.apply(cluster.workload("ReplicaSet", "web", 2), "a")
+    await cluster.settle()
+    await cluster.delete("Namespace", "a", "")
+    gate = Gate(cluster)
+    await cluster.patch(RS, "web", {"spec": {"replicas": 9}}, "a")
+    await cluster.settle(200)
+    assert len(gate.creates) == 7
+    assert len(await cluster.live_pods("a")) == 2
+    assert "conditions" not in (await cluster.get(RS, "web", "a"))["status"]
+    assert {reason for reason, _ in await cluster.events("web", "a")} == {"SuccessfulCreate"}
+
+
 async def test_r12_least_missed_goes_first(cluster):
+    """Seed R12: the Pending one of five; then the one that costs less; then the newest."""
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 5))
     await cluster.settle()
@@ -216,9 +331,19 @@ async def test_r12_least_missed_goes_first(cluster):
     await scale(cluster, 3)
     await cluster.settle()
     assert cheap not in await names(cluster)
+    old = await names(cluster)
+    await cluster.settle(600)
+    await scale(cluster, 4)
+    await cluster.settle()
+    await cluster.start_pods()
+    await cluster.settle()
+    await scale(cluster, 3)
+    await cluster.settle()
+    assert await names(cluster) == old
 
 
 async def test_r13_all_deletions_are_tried_though_one_fails(cluster):
+    """Seed R13: one deletion is refused: the others are done, and the key is tried again."""
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 4))
     await cluster.settle()
@@ -235,6 +360,7 @@ async def test_r13_all_deletions_are_tried_though_one_fails(cluster):
 
 
 async def test_p3_first_version_has_no_node_and_a_generated_name(cluster):
+    """Seed P3: the first version of a Pod has a generated name and no node."""
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 1))
     await cluster.settle()
@@ -242,10 +368,81 @@ async def test_p3_first_version_has_no_node_and_a_generated_name(cluster):
     assert pod["metadata"]["generateName"] == "web-"
     assert len(pod["metadata"]["name"]) == len("web-") + 5
     assert "nodeName" not in pod["spec"]
-    assert (await cluster.events("web")) == [("SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")]
+
+
+class Recorded:
+    """What the controller decides on: how many Pods it makes, which it deletes; `real` carries that out."""
+
+    def __init__(self, real=None):
+        self.created = 0
+        self.deleted = []
+        self._real = real
+
+    async def create_pods(self, namespace, template, owner, reference):
+        self.created += 1
+        if self._real is not None:
+            return await self._real.create_pods(namespace, template, owner, reference)
+
+    async def delete_pod(self, namespace, name, owner):
+        self.deleted.append(name)
+        if self._real is not None:
+            await self._real.delete_pod(namespace, name, owner)
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize(
+    ("wanted", "there", "created", "deleted"),
+    [(10, "abc", 7, ""), (600, "abc", 500, ""), (3, "abc", 0, ""), (2, "abc", 0, "a"), (0, "abc", 0, "abc")],
+)
+async def test_p1_decisions_do_not_depend_on_who_carries_them_out(cluster, real, wanted, there, created, deleted):
+    """Seed P1: one sync over Pods of which "a" is not ready decides the same with a fake control and the real one."""
+    decided = Recorded()
+
+    def control(context):
+        client = context.client_for(NAME)
+        if real:
+            decided._real = pod_control.RealPodControl(client, context.recorder(NAME, client))
+        return decided
+
+    made, informers = build(cluster, control)
+    owner = await cluster.apply(cluster.workload("ReplicaSet", "web", wanted))
+    for name in there:
+        reference = cluster.owner(owner, controller=True, blockOwnerDeletion=True)
+        pod = {"apiVersion": "v1", "kind": "Pod", **cluster.template({"app": "web"})}
+        await cluster.apply({**pod, "metadata": {**pod["metadata"], "name": name, "ownerReferences": [reference]}})
+        await cluster.set_pod(name, ready=name != "a")
+    await informers.start()
+    await informers.wait_for_sync()
+    await made.sync_replica_set("default/web")
+    assert (decided.created, "".join(sorted(decided.deleted))) == (created, deleted)
+
+
+async def test_p2_every_pod_has_one_controller(cluster):
+    """Seed P2: exactly one owner with controller: true, with the uid of the ReplicaSet."""
+    await cluster.run(NAME)
+    made = await cluster.apply(cluster.workload("ReplicaSet", "web", 2))
+    await cluster.settle()
+    owners = [pod["metadata"]["ownerReferences"] for pod in await cluster.list_all("Pod")]
+    assert owners == [[cluster.owner(made, controller=True, blockOwnerDeletion=True)]] * 2
+
+
+async def test_p4_events_tell_of_success_and_failure(cluster):
+    """Seed P4: SuccessfulCreate for what was made, FailedCreate with the server's reason for what was not."""
+    await cluster.run(NAME)
+    gate = Gate(cluster)
+    quota = errors.Forbidden(PODS, "web-x", "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1")
+    gate.refuse_create = lambda number: quota if number > 1 else None
+    await cluster.apply(cluster.workload("ReplicaSet", "web", 2))
+    await cluster.settle(0.01)
+    (pod,) = await names(cluster)
+    assert set(await cluster.events("web")) == {
+        ("SuccessfulCreate", f"Created pod: {pod}"),
+        ("FailedCreate", f"Error creating: {quota}"),
+    }
 
 
 async def test_restart_makes_good_what_was_missed(cluster):
+    """Seed M3: back to N after Pods vanished while no manager ran."""
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 3))
     await cluster.settle()
@@ -278,81 +475,6 @@ async def test_steady_state_writes_nothing(cluster):
     before = await cluster.list_all(RS), await cluster.list_all("Pod")
     await cluster.settle(60)
     assert (await cluster.list_all(RS), await cluster.list_all("Pod")) == before
-
-
-async def test_slow_start_batch():
-    done = []
-
-    async def call():
-        done.append(1)
-        if len(done) == 3:
-            raise errors.InternalError("no")
-
-    created, failure = await pod_control.slow_start_batch(10, 1, call)
-    assert (created, str(failure), len(done)) == (2, "Internal error occurred: no", 3)
-    done.clear()
-    done += [1] * 10
-    assert await pod_control.slow_start_batch(7, 1, call) == (7, None)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"apiVersion": ""}, "controllerRef has empty APIVersion"),
-        ({"kind": ""}, "controllerRef has empty Kind"),
-        ({"controller": False}, "controllerRef.Controller is not set to true"),
-        ({"blockOwnerDeletion": None}, "controllerRef.BlockOwnerDeletion is not set"),
-    ],
-)
-def test_p2_references_that_control_nothing_are_refused(changes, message):
-    good = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a", "uid": "u"}
-    reference = meta.OwnerReference(**{**good, "controller": True, "blockOwnerDeletion": True, **changes})
-    with pytest.raises(ValueError, match=message):
-        pod_control.validate_controller_ref(reference)
-
-
-def _pod(name, *, node="n", phase="Running", ready_for=None, age=1000, cost="", restarts=0):
-    now = clocks.VirtualClock().now()
-
-    def ago(seconds):
-        return timestamps.from_unix(now.timestamp() - seconds)
-
-    conditions = ()
-    if ready_for is not None:
-        conditions = (core.PodCondition(type="Ready", status="True", lastTransitionTime=ago(ready_for)),)
-    return core.Pod(
-        metadata=meta.ObjectMeta(
-            name=name,
-            creationTimestamp=ago(age),
-            annotations={pod_control.DELETION_COST: cost} if cost else {},
-        ),
-        spec=core.PodSpec(nodeName=node),
-        status=core.PodStatus(
-            phase=phase,
-            conditions=conditions,
-            containerStatuses=(core.ContainerStatus(name="c", restartCount=restarts),),
-        ),
-    )
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "siblings"),
-    [
-        ({"node": ""}, {}, {}),
-        ({"phase": "Pending"}, {"phase": "Unknown"}, {}),
-        ({"phase": "Unknown"}, {"phase": "Running"}, {}),
-        ({}, {"ready_for": 10}, {}),
-        ({"ready_for": 10, "cost": "-1"}, {"ready_for": 10}, {}),
-        ({"ready_for": 900, "node": "busy"}, {"ready_for": 1, "node": "calm"}, {"busy": 3, "calm": 1}),
-        ({"ready_for": 10}, {"ready_for": 900}, {}),
-        ({"ready_for": 900, "restarts": 2}, {"ready_for": 900}, {}),
-        ({"ready_for": 9, "age": 10}, {"ready_for": 9, "age": 1000}, {}),
-    ],
-)
-def test_r12_rank_for_deletion(first, second, siblings):
-    now = clocks.VirtualClock().now()
-    pods = [_pod("second", **second), _pod("first", **first)]
-    assert [pod.metadata.name for pod in pod_control.order_for_deletion(pods, siblings, now)] == ["first", "second"]
 
 
 def test_conditions_change_only_with_the_verdict():

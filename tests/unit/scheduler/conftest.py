@@ -4,6 +4,7 @@ Tests play users and nodes. After each test cache and queue are checked against 
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -62,12 +63,50 @@ class SlowBindings:
         return getattr(self._inner, name)
 
 
+class LostWatch:
+    """Stands before the server: while `lost`, watches on Pods say nothing; then the server has forgotten too much."""
+
+    def __init__(self, server: app.ApiServer) -> None:
+        self._server = server
+        self._writers: list[Any] = []
+        self.lost = False
+
+    async def __call__(self, request: messages.Request) -> messages.AnyResponse:
+        """As the server, except for watches on Pods."""
+        answer = await self._server.handle(request)
+        if request.path.endswith("/pods") and isinstance(answer, messages.StreamResponse):
+            answer.run = functools.partial(self._watch, answer.run)
+        return answer
+
+    async def _watch(self, run: Any, writer: Any) -> None:
+        gate = self
+        self._writers.append(writer)
+
+        class Writer:
+            @staticmethod
+            def write_nowait(data: bytes) -> bool:
+                return gate.lost or bool(writer.write_nowait(data))
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(writer, name)
+
+        await run(Writer())
+
+    def restore(self) -> None:
+        """The watches end with 410 Gone: whoever watched lists again."""
+        self.lost = False
+        line = {"type": "ERROR", "object": errors.Expired("too old resource version").status()}
+        for writer in self._writers:
+            writer.write_nowait(msgspec.json.encode(line) + b"\n")
+
+
 class Cluster:
     """The server, an administrator's client, and a scheduler."""
 
     def __init__(self, clock: clocks.VirtualClock, server: app.ApiServer, group: tasks.TaskGroup) -> None:
         self.clock = clock
         self.server = server
+        self.watches = LostWatch(server)
         self.client = rest.Client(self._transport("admin"), clock)
         self.registry = metrics.Registry()
         self.bindings = SlowBindings(self._transport("system:kube-scheduler"))
@@ -75,7 +114,7 @@ class Cluster:
         self._scheduler: schedulers.Scheduler | None = None
 
     def _transport(self, user: str) -> transport.Transport:
-        return transport.InProcessTransport(self.server.handle, headers={"Authorization": f"Bearer {user}"})
+        return transport.InProcessTransport(self.watches, headers={"Authorization": f"Bearer {user}"})
 
     @property
     def scheduler(self) -> schedulers.Scheduler:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from pybernetes.scheduler.context import SchedulerConfig
 from pybernetes.scheduler.profiles import Profile
 
@@ -21,6 +23,7 @@ async def test_a_pod_is_bound_and_an_event_says_where(cluster: Any) -> None:
 
 
 async def test_h1_other_peoples_pods_are_left_alone_and_preset_ones_counted(cluster: Any) -> None:
+    """Seed H1: another scheduler's Pod gets no event from us; one with a node is not queued, but counts."""
     await cluster.node("n1", cpu="1")
     await cluster.start()
     await cluster.pod("theirs", schedulerName="other")
@@ -35,6 +38,7 @@ async def test_h1_other_peoples_pods_are_left_alone_and_preset_ones_counted(clus
 
 
 async def test_h2_each_profile_answers_for_its_own_pods(cluster: Any) -> None:
+    """Seed H2: with two profiles each Pod's event names its own."""
     await cluster.node("n1")
     profiles = (Profile(), Profile("second", disabled=("NodeResourcesFit",)))
     await cluster.start(SchedulerConfig(profiles=profiles, seed=1))
@@ -46,6 +50,7 @@ async def test_h2_each_profile_answers_for_its_own_pods(cluster: Any) -> None:
 
 
 async def test_h4_a_slow_binding_does_not_delay_the_next_decision(cluster: Any) -> None:
+    """Seed H4: the second Pod is decided on while the first one's binding hangs."""
     await cluster.node("n1")
     await cluster.start()
     cluster.bindings.open.clear()
@@ -61,6 +66,7 @@ async def test_h4_a_slow_binding_does_not_delay_the_next_decision(cluster: Any) 
 
 
 async def test_h5_an_assumed_pod_takes_its_room_before_the_api_knows(cluster: Any) -> None:
+    """Seed H5: room for one, binding delayed: one Scheduled, one FailedScheduling."""
     await cluster.node("n1", cpu="1")
     await cluster.start()
     cluster.bindings.open.clear()
@@ -124,18 +130,22 @@ async def test_what_changes_lets_waiting_pods_in(cluster: Any) -> None:
     await cluster.bound("wants-room")
 
 
-async def test_h3_a_delete_that_was_missed_empties_the_queue(cluster: Any) -> None:
+async def test_h3_a_delete_that_was_missed_empties_the_queue(cluster: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Seed H3: a queued Pod is deleted while the watch is cut: it leaves the queue, and nothing fails."""
     await cluster.start()
-    await cluster.pod("a", nodeSelector={"no": "where"})
     await cluster.node("n1")
-    await cluster.refused("a")
-    informer = cluster.scheduler._listers.pods
-    pod = informer.get("default", "a")
+    for name in ("a", "b"):
+        await cluster.pod(name, nodeSelector={"no": "where"})
+        await cluster.refused(name)
+    cluster.watches.lost = True
+    await cluster.delete("a")
+    await cluster.settle()
     assert cluster.scheduler.queue.find("default/a") is not None
-    informer.replace(())  # a list without it, as after a watch that was cut
+    cluster.watches.restore()
+    await cluster.settle(2.0)
     assert cluster.scheduler.queue.find("default/a") is None
-    informer.replace((pod,))
-    assert cluster.scheduler.queue.find("default/a") is not None
+    assert cluster.scheduler.queue.find("default/b") is not None
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_gates_hold_a_pod_until_the_last_is_gone(cluster: Any) -> None:

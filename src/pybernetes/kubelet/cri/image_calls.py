@@ -3,6 +3,7 @@
 Upstream: k8s.io/cri-client/pkg/remote_image.go.
 """
 
+import dataclasses
 from typing import Any
 
 from pybernetes.kubelet.cri import connection, runtime
@@ -30,15 +31,8 @@ class ImageCalls(connection.Connection):
         """Fetch an image."""
         request = self._pb.PullImageRequest(image={"image": image})
         if auth is not None:
-            request.auth.CopyFrom(
-                self._pb.AuthConfig(
-                    username=auth.username,
-                    password=auth.password,
-                    server_address=auth.server_address,
-                    identity_token=auth.identity_token,
-                    registry_token=auth.registry_token,
-                )
-            )
+            # no server address: it stands in the image's name, and containerd would want a URL
+            request.auth.CopyFrom(self._pb.AuthConfig(**dataclasses.asdict(auth)))
         if sandbox_config is not None:
             request.sandbox_config.CopyFrom(self._pb.PodSandboxConfig(**sandbox_config))
         return str((await self._call(self._images.PullImage(request, timeout=PULL_TIMEOUT))).image_ref)

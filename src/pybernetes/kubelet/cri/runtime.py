@@ -198,9 +198,7 @@ class Auth:
 
     username: str = ""
     password: str = ""
-    server_address: str = ""
     identity_token: str = ""
-    registry_token: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

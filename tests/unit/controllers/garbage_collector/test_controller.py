@@ -30,6 +30,7 @@ async def names(cluster):
 
 
 async def test_background_deletion_takes_dependents(cluster):
+    """Seed M6: in the background dependents follow."""
     await cluster.run(GC)
     await family(cluster)
     await cluster.delete("ConfigMap", "owner", propagation="Background")
@@ -38,6 +39,7 @@ async def test_background_deletion_takes_dependents(cluster):
 
 
 async def test_foreground_deletion_takes_dependents_first(cluster):
+    """Seed M6: in the foreground dependents go first."""
     await cluster.run(GC)
     await family(cluster)
     await cluster.patch("ConfigMap", "grandchild", {"metadata": {"finalizers": ["example.com/hold"]}})
@@ -61,6 +63,7 @@ async def test_foreground_deletion_waits_only_for_blocking_dependents(cluster):
 
 
 async def test_orphans_live_on_without_owner(cluster):
+    """Seed M6: orphans live on without an owner."""
     await cluster.run(GC)
     await family(cluster)
     await cluster.delete("ConfigMap", "owner", propagation="Orphan")
