@@ -5,7 +5,10 @@ Upstream: k8s.io/apiserver/pkg/server/{handler,healthz,routes}, pkg/endpoints/di
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from pybernetes.api.openapi import documents
+from pybernetes.api.openapi import protobuf as openapi_protobuf
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver import discovery, health
@@ -43,7 +46,8 @@ def page_not_found() -> messages.Response:
 
 async def version(context: contexts.RequestContext) -> contexts.AnyResponse:
     """GET /version."""
-    return present.value(context, VERSION)
+    headers = [("Content-Type", negotiate.JSON)]
+    return messages.Response(200, headers, msgspec.json.format(msgspec.json.encode(VERSION)))
 
 
 async def render_metrics(context: contexts.RequestContext) -> contexts.AnyResponse:
@@ -73,12 +77,16 @@ async def openapi_index(context: contexts.RequestContext) -> contexts.AnyRespons
 async def openapi_v2(context: contexts.RequestContext) -> contexts.AnyResponse:
     """GET /openapi/v2: the one old document."""
     accept = context.request.headers.get("accept") or "*/*"
+    if openapi_protobuf.ACCEPTED in accept or openapi_protobuf.MEDIA_TYPE in accept:
+        return _document(context, context.server.openapi.v2_protobuf(), openapi_protobuf.MEDIA_TYPE)
     if "json" not in accept and "*/*" not in accept:
-        raise errors.NotAcceptable(["application/json"])
+        raise errors.NotAcceptable([negotiate.JSON, openapi_protobuf.MEDIA_TYPE])
     return _document(context, context.server.openapi.v2())
 
 
-def _document(context: contexts.RequestContext, document: documents.Document | None) -> contexts.AnyResponse:
+def _document(
+    context: contexts.RequestContext, document: documents.Document | None, media_type: str = negotiate.JSON
+) -> contexts.AnyResponse:
     if document is None:
         return page_not_found()
     etag = f'"{document.hash}"'
@@ -90,7 +98,7 @@ def _document(context: contexts.RequestContext, document: documents.Document | N
         return messages.Response(301, [("Location", f"{context.request.path}?hash={document.hash}")])
     if wanted:
         headers += [("Cache-Control", "public, immutable"), ("Expires", "Fri, 01 Jan 2100 00:00:00 GMT")]
-    headers.append(("Content-Type", negotiate.JSON))
+    headers.append(("Content-Type", media_type))
     return messages.Response(200, headers, document.data, compressible=True)
 
 

@@ -42,6 +42,12 @@ def _node_address(kind: str) -> Any:
     return cell
 
 
+def _kernel(node: Object) -> str:
+    version = dig(node, ("status", "nodeInfo", "kernelVersion")) or table.UNKNOWN
+    architecture = dig(node, ("status", "nodeInfo", "architecture"))
+    return f"{version} ({architecture})" if architecture else str(version)
+
+
 def _external(service: Object) -> str:
     spec = service["spec"]
     declared = ",".join(spec.get("externalIPs") or ())
@@ -209,7 +215,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         column("Internal-IP", _node_address("InternalIP"), wide=True),
         column("External-IP", _node_address("ExternalIP"), wide=True),
         path("OS-Image", "status.nodeInfo.osImage", missing=table.UNKNOWN, wide=True),
-        path("Kernel-Version", "status.nodeInfo.kernelVersion", missing=table.UNKNOWN, wide=True),
+        column("Kernel-Version", _kernel, wide=True),
         path("Container-Runtime", "status.nodeInfo.containerRuntimeVersion", missing=table.UNKNOWN, wide=True),
     ),
     "persistentvolumeclaims": (

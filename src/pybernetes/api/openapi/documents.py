@@ -4,6 +4,7 @@
     published.index()                      /openapi/v3
     published.document("apis/apps/v1")     /openapi/v3/apis/apps/v1
     published.v2()                         /openapi/v2
+    published.v2_protobuf()                the same, as Go clients ask for it
 
 Upstream: kube-openapi pkg/handler3, apiextensions-apiserver pkg/controller/openapi. Pure.
 """
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pybernetes.api import kinds, schemas
-from pybernetes.api.openapi import components, custom, paths
+from pybernetes.api.openapi import components, custom, paths, protobuf
 
 INFO = {"title": "Kubernetes", "version": "1.37"}
 SECURITY = {
@@ -88,6 +89,14 @@ class Publisher:
         kept = self._documents.get("v2")
         if kept is None:
             kept = self._documents["v2"] = _document(msgspec.json.encode(self._build_v2()))
+        return kept
+
+    def v2_protobuf(self) -> Document:
+        """The Swagger 2.0 document in protobuf."""
+        self._refresh()
+        kept = self._documents.get("v2.pb")
+        if kept is None:
+            kept = self._documents["v2.pb"] = _document(protobuf.encode(self._build_v2()))
         return kept
 
     def paths(self) -> list[str]:

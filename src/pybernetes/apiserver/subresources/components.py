@@ -21,7 +21,7 @@ async def serve(context: contexts.RequestContext) -> contexts.AnyResponse:
     """GET one or all."""
     name, form = context.info.name, negotiate.output(context)
     if name and name not in NAMES:
-        raise errors.NotFound("componentstatuses", name)
+        raise errors.NotFound("componentstatus", name)
     found = [_status(one) for one in ((name,) if name else NAMES)]
     if form.transform == negotiate.TABLE:
         return present.value(context, table.of(context, found, {}))
