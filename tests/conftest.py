@@ -1,13 +1,13 @@
-"""Skips, with the reason, what this machine cannot run: real containers, upstream's own programs."""
+"""Skips, with the reason, what this machine cannot run: real containers, upstream's own programs, etcd."""
 
-import os
-import pathlib
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from pybernetes.cluster import runtime
 
-VERSION = "v1.37.2"
+from . import etcd
 
 
 def _no_containers() -> str:
@@ -15,9 +15,11 @@ def _no_containers() -> str:
 
 
 def _no_oracle() -> str:
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-    program = cache / "pybernetes" / "upstream" / VERSION / "bin" / "kube-apiserver"
-    return "" if program.exists() else "upstream's programs are not built: python tests/upstream/build.py"
+    return (
+        ""
+        if etcd.built("kube-apiserver").exists()
+        else "upstream's programs are not built: python tests/upstream/build.py"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,3 +29,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = missing() if marked else ""
         for item in marked if reason else ():
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+Etcd = Callable[..., contextlib.AbstractContextManager[list[etcd.Member]]]
+
+
+@pytest.fixture(scope="session")
+def etcd_cluster() -> Etcd:
+    """Starts a real etcd: `with etcd_cluster(folder, 3) as members`; skips where there is none."""
+    if not etcd.program():
+        pytest.skip("no etcd here: python tests/upstream/build.py, or install etcd-server")
+    return etcd.cluster
+
+
+@pytest.fixture(scope="session")
+def etcd_url(etcd_cluster: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An etcd that all tests of a run share."""
+    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as members:
+        yield members[0].url
+
+
+@pytest.fixture(scope="session")
+def kube_apiserver() -> str:
+    """The path of upstream's API server; for tests marked `upstream`."""
+    return str(etcd.built("kube-apiserver"))

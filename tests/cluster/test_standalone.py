@@ -1,122 +1,21 @@
 """Each component as a process of its own, over real TLS: what `kube-apiserver`, `kube-scheduler` … do alone."""
 
 import asyncio
-import contextlib
-import os
-import pathlib
-import socket
-import sys
-from collections.abc import AsyncIterator
 
 import pytest
 
 from pybernetes.aio import clock as clocks
-from pybernetes.aio import tasks
 from pybernetes.api.types import apps, coordination, core
-from pybernetes.client import kubeconfig, rest, transport
-from pybernetes.cluster import config as configs
-from pybernetes.cluster import pki
+from pybernetes.client import rest
 from pybernetes.http import client as http_client
 from pybernetes.http import tls
 from pybernetes.testing import objects
 
+from .conftest import Place, free_port
+
 pytestmark = pytest.mark.slow
 
 ACCOUNTS = "system:serviceaccount:kube-system:"
-
-
-class Place:
-    """Certificates, kubeconfigs and processes of one test."""
-
-    def __init__(self, path: pathlib.Path, group: tasks.TaskGroup) -> None:
-        self.path = path
-        self.clock = clocks.RealClock()
-        self.port = free_port()
-        self._group = group
-        self._processes: list[asyncio.subprocess.Process] = []
-        config = configs.ClusterConfig(port=self.port, nodes=0)
-        keys = pki.Pki(path, self.clock)
-        keys.ensure(pki.component_leaves(config))
-        for user in ("admin", "kube-controller-manager", "kube-scheduler"):
-            pair = keys.pair(user)
-            access = kubeconfig.Access(
-                user,
-                f"https://127.0.0.1:{self.port}",
-                keys.authority().certificate,
-                cert_pem=pair.certificate,
-                key_pem=pair.key,
-            )
-            kubeconfig.write_access(path / f"{user}.conf", access)
-
-    async def run(self, until: str, *arguments: str) -> None:
-        """Start `pybernetes ARGUMENTS`; return when its log says so."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pybernetes", *arguments),
-            stderr=asyncio.subprocess.PIPE,
-            cwd=self.path,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        self._processes.append(process)
-        said = asyncio.Event()
-        lines: list[str] = []
-        self._group.start(self._follow(process, until, said, lines), arguments[0])
-        async with asyncio.timeout(30):
-            await said.wait()
-        assert any(until in line for line in lines), "".join(lines)
-
-    @staticmethod
-    async def _follow(process: asyncio.subprocess.Process, until: str, said: asyncio.Event, lines: list[str]) -> None:
-        assert process.stderr is not None
-        async for line in process.stderr:
-            lines.append(line.decode())
-            if until in lines[-1]:
-                said.set()
-        said.set()
-
-    async def api_server(self, *flags: str) -> None:
-        """Run the API server."""
-        await self.run(
-            "Every post-start hook is done",
-            *("kube-apiserver", "--data-dir=data", "--bind-address=127.0.0.1", f"--secure-port={self.port}"),
-            *("--tls-cert-file=apiserver.crt", "--tls-private-key-file=apiserver.key", "--client-ca-file=ca.crt"),
-            *("--service-account-issuer=https://kubernetes.default.svc", "--service-account-signing-key-file=sa.key"),
-            *flags,
-        )
-
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[rest.Client]:
-        """A client of the administrator."""
-        credentials = kubeconfig.load(str(self.path / "admin.conf")).credentials()
-        client = rest.Client(transport.HttpTransport(credentials, self.clock), clock=self.clock)
-        try:
-            yield client
-        finally:
-            await client.close()
-
-    async def stop(self) -> None:
-        """End every process, the latest first, and see that each ended in order."""
-        for process in reversed(self._processes):
-            process.terminate()
-            async with asyncio.timeout(30):
-                assert await process.wait() == 0
-        self._processes.clear()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture
-async def place(tmp_path: pathlib.Path) -> AsyncIterator[Place]:
-    async with tasks.TaskGroup("test") as group:
-        found = Place(tmp_path, group)
-        try:
-            yield found
-        finally:
-            await found.stop()
 
 
 async def test_a_control_plane_of_three_processes(place: Place) -> None:

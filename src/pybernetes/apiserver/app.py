@@ -53,6 +53,8 @@ class ServerConfig:
     advertise_address: str = "127.0.0.1"
     port: int = 6443
     service_range: str = "10.96.0.0/16"
+    storage_prefix: str = "/registry"
+    """What every key in the store begins with."""
     admission: chains.Chain = dataclasses.field(default_factory=chains.Chain)
 
 
@@ -66,6 +68,7 @@ class ApiServer:
         self.served = kinds.KindTable(tuple(kinds.TABLE.all()))
         own = {("", "services"): service.ServiceStrategy(config.service_range)}
         self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=own)
+        self.stores.environment.prefix = config.storage_prefix
         self.health = checks.Endpoints()
         self.openapi = documents.Publisher(self.served)
         self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)

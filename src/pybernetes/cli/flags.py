@@ -4,8 +4,10 @@ Upstream: k8s.io/component-base (cli/flag, logs, config/options), spf13/pflag.
 """
 
 import argparse
+import os.path
 
 from pybernetes.apimachinery import timestamps
+from pybernetes.storage import backend
 
 
 def boolean(text: str) -> bool:
@@ -41,6 +43,25 @@ def add_boolean(group: argparse._ArgumentGroup, flag: str, default: bool, text: 
     """A flag that is true when it stands alone."""
     shown = f"{text} (default: {str(default).lower()})"
     group.add_argument(flag, type=boolean, nargs="?", const=True, default=default, metavar="BOOL", help=shown)
+
+
+def add_etcd(group: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
+    """Where etcd is; `distant` reads them."""
+    group.add_argument("--etcd-servers", default=(), type=listed, metavar="URL[,URL]", help="keep objects in this etcd")
+    for name, text in (
+        ("cafile", "who signs etcd's certificates"),
+        ("certfile", "the client certificate to show etcd"),
+        ("keyfile", "its private key"),
+    ):
+        group.add_argument(f"--etcd-{name}", default="", metavar="FILE", help=text)
+
+
+def distant(arguments: argparse.Namespace) -> backend.Distant | None:
+    """What `add_etcd` added; None when no server is named."""
+    if not arguments.etcd_servers:
+        return None
+    paths = (arguments.etcd_cafile, arguments.etcd_certfile, arguments.etcd_keyfile)
+    return backend.Distant(arguments.etcd_servers, *(os.path.abspath(path) if path else "" for path in paths))
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:

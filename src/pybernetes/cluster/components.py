@@ -20,7 +20,7 @@ from pybernetes.kubelet import kubelet as kubelets
 from pybernetes.kubelet.cri import simulated
 from pybernetes.scheduler import scheduler as schedulers
 from pybernetes.storage import backend as backends
-from pybernetes.storage import memory, sqlite
+from pybernetes.storage import etcd, memory, sqlite
 
 MASTERS = ("system:masters",)
 ADMIN = "kubernetes-admin"
@@ -36,6 +36,8 @@ class Secrets:
 
 def backend(config: configs.ClusterConfig, paths: configs.Paths | None, clock: clocks.Clock) -> backends.Backend:
     """The store that the configuration names."""
+    if config.storage == "etcd" and config.etcd is not None:
+        return etcd.EtcdBackend(config.etcd, clock=clock)
     if config.storage == "memory" or paths is None:
         return memory.MemoryBackend(clock=clock)
     return sqlite.SqliteBackend(paths.database, clock=clock)

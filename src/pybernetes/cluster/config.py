@@ -13,6 +13,8 @@ import zlib
 
 import msgspec
 
+from pybernetes.storage import backend
+
 DEFAULT_NAME = "pybernetes"
 DEFAULT_PORT = 6443
 DOMAIN = "cluster.local"
@@ -23,6 +25,7 @@ SIMULATED_PREFIX = 25
 """Of a simulated node's pod range, unless there are very many: room for the 110 Pods of a kubelet."""
 HOST_NODE = 1
 """The index of the node that shares the machine's network; every other has a network namespace of its own."""
+STORAGES = ("sqlite", "memory", "etcd")
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?\Z")
 
@@ -43,6 +46,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     nodes: tuple[int, ...] = (1,)
     simulated_nodes: tuple[int, ...] = ()
     storage: str = "sqlite"
+    etcd: backend.Distant | None = None
     pod_range: str = POD_RANGE
     service_range: str = SERVICE_RANGE
     domain: str = DOMAIN
@@ -55,8 +59,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"--name {self.name!r}: use up to 30 lower-case letters, digits and dashes")
         if not 0 <= self.port < 65536:
             raise ConfigError(f"--port {self.port}: use 1 to 65535, or 0 for any free port")
-        if self.storage not in ("sqlite", "memory"):
-            raise ConfigError(f"--storage {self.storage}: use sqlite or memory")
+        if self.storage not in STORAGES:
+            raise ConfigError(f"--storage {self.storage}: use {', '.join(STORAGES)}")
+        if (self.storage == "etcd") != bool(self.etcd and self.etcd.servers):
+            raise ConfigError("--storage etcd and --etcd-servers URL[,URL] go together")
         pods, services = ipaddress.ip_network(self.pod_range), ipaddress.ip_network(self.service_range)
         if pods.overlaps(services):
             raise ConfigError(f"pod range {pods} and service range {services} overlap")

@@ -11,7 +11,7 @@ Upstream: k8s.io/apiserver/pkg/storage/etcd3, k3s-io/kine.
 
 import dataclasses
 import enum
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 
@@ -107,8 +107,52 @@ class Unavailable(StorageError):
     """The store cannot answer (closed, disk full, connection lost)."""
 
 
+Deliver = Callable[[Batch], None]
+
+
+class Subscription(Protocol):
+    """One who is told of changes."""
+
+    def cancel(self) -> None:
+        """Hear no more; harmless when repeated."""
+
+
+class Watch(Protocol):
+    """Batches as they come; `aclose` when done with it."""
+
+    def __aiter__(self) -> AsyncIterator[Batch]: ...
+
+    def __anext__(self) -> Awaitable[Batch]: ...
+
+    def aclose(self) -> Awaitable[None]:
+        """Stop listening."""
+
+
 class Backend(Protocol):
-    """What every storage backend offers. All revisions are positive integers; 0 means "now"."""
+    """What every storage backend offers. All revisions are positive integers; 0 means "now".
+
+    Changes are told to subscribers synchronously, in order, and before the call that wrote them returns. With
+    `exclusive` nobody else writes: then subscribers know all that is acknowledged. Else `revision` tells what others
+    have done.
+    """
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether only this process can write."""
+
+    @property
+    def newest(self) -> int:
+        """The newest revision that every subscriber has heard of."""
+
+    @property
+    def compacted(self) -> int:
+        """The revision up to which history is gone, as far as is known."""
+
+    def subscribe(self, prefix: str, deliver: Deliver, lost: Callable[[], None] = ...) -> Subscription:
+        """Have `deliver` called with all changes under `prefix` newer than `newest`, in the event loop.
+
+        `lost` is called if some of them can never be told; those after the new `newest` will be.
+        """
 
     async def start(self) -> None:
         """Open the store, check its integrity; raises StorageError."""
@@ -117,7 +161,7 @@ class Backend(Protocol):
         """Finish pending writes, end watches, release everything."""
 
     async def revision(self) -> int:
-        """The newest committed revision."""
+        """The newest committed revision; subscribers have heard of it."""
 
     async def get(self, key: str) -> Record | None:
         """The key's newest record."""
@@ -134,11 +178,21 @@ class Backend(Protocol):
     async def delete(self, key: str, *, expected: int) -> Record:
         """Remove the key if `mod_revision` is `expected`; the record carries the revision of the deletion."""
 
-    def watch(self, prefix: str, *, after: int) -> AsyncIterator[Batch]:
+    def watch(self, prefix: str, *, after: int) -> Watch:
         """Batches of all changes under `prefix` with revision > `after`. Raises Compacted, FutureRevision."""
 
     async def compact(self, revision: int) -> None:
         """Forget history up to `revision`; current values stay."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Distant:
+    """Where an etcd is (URLs) and how to show oneself to it: certificate files, as upstream's `--etcd-…` flags say."""
+
+    servers: tuple[str, ...]
+    cafile: str = ""
+    certfile: str = ""
+    keyfile: str = ""
 
 
 def prefix_end(prefix: str) -> str:

@@ -7,6 +7,7 @@ Upstream: k8s.io/apiserver/pkg/storage/cacher (caching_object.go, watch_cache.go
 """
 
 import enum
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,9 +18,10 @@ from pybernetes.apimachinery import fields, labels
 Extract = Callable[[dict[str, Any]], Mapping[str, str]]
 """The selectable fields of a decoded object: `{"metadata.name": …, "spec.nodeName": …}`."""
 
-METADATA = b'"metadata":{'
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
+# Anything else may hold another "metadata" before its own.
+_HEAD = re.compile(rb'\{(?:"(?:kind|apiVersion)":"[^"\\]*",)*"metadata":\{').match
 _NOTHING: Mapping[str, str] = {}
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -40,10 +42,10 @@ _decode_labels = msgspec.json.Decoder(_Labelled).decode
 
 def with_revision(value: bytes, revision: int) -> bytes:
     """A stored value (which has no resourceVersion) as it is served: `metadata.resourceVersion` comes first."""
-    at = value.find(METADATA)
-    if at < 0:
+    head = _HEAD(value)
+    if head is None:
         return _with_revision_slowly(value, revision)
-    at += len(METADATA)
+    at = head.end()
     comma = b"" if value[at : at + 1] == b"}" else b","
     return b'%b"resourceVersion":"%d"%b%b' % (value[:at], revision, comma, value[at:])
 

@@ -1,4 +1,4 @@
-"""Who hears of committed changes, synchronously and in order: the part that the embedded backends share.
+"""Who hears of committed changes, synchronously and in order: the part that all backends share.
 
 A backend publishes each commit once; every subscriber's function is called before `publish` returns, so before the
 writer learns that its write is done. That makes the watch cache read-your-writes without asking the backend.
@@ -8,38 +8,28 @@ Path: 9 a new revision is stored, 10 watchers hear of it.
 import asyncio
 import collections
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 from pybernetes.storage import backend
 
-Deliver = Callable[[backend.Batch], None]
+Deliver = backend.Deliver
+Lost = Callable[[], None]
 
 
-@runtime_checkable
-class Embedded(Protocol):
-    """A backend in this process: besides `backend.Backend` it can tell of changes synchronously."""
-
-    @property
-    def newest(self) -> int:
-        """The newest revision that every subscriber has heard of."""
-
-    @property
-    def compacted(self) -> int:
-        """The revision up to which history is gone."""
-
-    def subscribe(self, prefix: str, deliver: Deliver) -> "Subscription":
-        """Have `deliver` called with all changes under `prefix` newer than `newest`, in the event loop."""
+def nothing() -> None:
+    """For subscribers of a backend that loses nobody."""
 
 
 class Subscription:
     """One subscriber; `cancel` ends it at once."""
 
-    __slots__ = ("_feed", "deliver", "prefix")
+    __slots__ = ("_feed", "deliver", "lost", "prefix")
 
-    def __init__(self, feed: "Feed", prefix: str, deliver: Deliver) -> None:
+    def __init__(self, feed: "Feed", prefix: str, deliver: Deliver, lost: Lost) -> None:
         self._feed = feed
         self.prefix = prefix
         self.deliver = deliver
+        self.lost = lost
 
     def cancel(self) -> None:
         """Hear no more; harmless when repeated."""
@@ -58,10 +48,11 @@ class Feed:
         self._folders: dict[str, list[Subscription]] = {}
         self._loose: list[Subscription] = []
         self._watches: set[FeedWatch] = set()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
-    def subscribe(self, prefix: str, deliver: Deliver) -> Subscription:
+    def subscribe(self, prefix: str, deliver: Deliver, lost: Lost = nothing) -> Subscription:
         """Add a subscriber for changes newer than `newest`."""
-        subscription = Subscription(self, prefix, deliver)
+        subscription = Subscription(self, prefix, deliver, lost)
         if prefix.endswith("/"):
             self._folders.setdefault(prefix, []).append(subscription)
         else:
@@ -85,6 +76,29 @@ class Feed:
         for subscription, part in parts.items():
             subscription.deliver(backend.Batch(part, revision))
         self.newest = revision
+        self._wake(revision)
+
+    def reached(self, revision: int) -> "asyncio.Future[None]":
+        """Done when `newest` is at least that, or the feed is closed; the caller may cancel it."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((revision, future))
+        if revision <= self.newest:
+            self._wake(self.newest)
+        return future
+
+    def _wake(self, reached: float) -> None:
+        if self._waiting:
+            for revision, future in self._waiting:
+                if revision <= reached and not future.done():
+                    future.set_result(None)
+            self._waiting = [one for one in self._waiting if not one[1].done()]
+
+    def lose(self, newest: int) -> None:
+        """Tell every subscriber that changes before that revision cannot be told any more."""
+        self.newest = newest
+        for subscription in [*self._loose, *(one for folder in self._folders.values() for one in folder)]:
+            subscription.lost()
+        self._wake(newest)
 
     def _interested(self, key: str) -> list[Subscription]:
         found: list[Subscription] = []
@@ -114,6 +128,7 @@ class Feed:
             watch.end(backend.Unavailable("the store was closed"))
         self._folders.clear()
         self._loose.clear()
+        self._wake(float("inf"))
 
 
 class FeedWatch:
@@ -125,7 +140,10 @@ class FeedWatch:
         self._wake = asyncio.Event()
         self._failure: backend.StorageError | None = None
         self._ended = False
-        self._subscription = feed.subscribe(prefix, self.put)
+        self._subscription = feed.subscribe(prefix, self.put, self._lost)
+
+    def _lost(self) -> None:
+        self.end(backend.Compacted(self._feed.newest))
 
     def put(self, batch: backend.Batch) -> None:
         """Queue a batch for the reader."""

@@ -33,6 +33,8 @@ class MemoryBackend:
     history is compacted in time as well. With a snapshot it begins with that, as if it had been compacted there.
     """
 
+    exclusive = True
+
     def __init__(
         self, *, history: int = 10_000, clock: clocks.Clock | None = None, snapshot: Snapshot | None = None
     ) -> None:
@@ -61,10 +63,10 @@ class MemoryBackend:
         """What is there now, to begin another store with."""
         return Snapshot(tuple(self._records[key] for key in self._keys), self._revision)
 
-    def subscribe(self, prefix: str, deliver: feed.Deliver) -> feed.Subscription:
+    def subscribe(self, prefix: str, deliver: feed.Deliver, lost: feed.Lost = feed.nothing) -> feed.Subscription:
         """Have `deliver` called with all later changes under `prefix`."""
         self._check_open()
-        return self._feed.subscribe(prefix, deliver)
+        return self._feed.subscribe(prefix, deliver, lost)
 
     async def start(self) -> None:
         """Open, also after a close; the contents are still there."""

@@ -38,6 +38,8 @@ HISTORY = 100_000
 class SqliteBackend:
     """A store in the file `path`; its directory is made if need be."""
 
+    exclusive = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -68,10 +70,10 @@ class SqliteBackend:
         """The revision up to which history is gone."""
         return self._compacted
 
-    def subscribe(self, prefix: str, deliver: feed.Deliver) -> feed.Subscription:
+    def subscribe(self, prefix: str, deliver: feed.Deliver, lost: feed.Lost = feed.nothing) -> feed.Subscription:
         """Have `deliver` called with all later changes under `prefix`."""
         self._check_open()
-        return self._feed.subscribe(prefix, deliver)
+        return self._feed.subscribe(prefix, deliver, lost)
 
     async def start(self) -> None:
         """Lock and open the file, check it; raises Unavailable if it is in use, damaged or not ours."""

@@ -1,6 +1,6 @@
 """The watch cache of one resource: its current state and its newest changes; serves get, list and watch.
 
-    EMPTY --start--> READY --watch of the backend breaks--> EMPTY --listed again--> READY --stop--> STOPPED
+    EMPTY --start--> READY --changes were lost--> EMPTY --listed again--> READY --stop--> STOPPED
 
 How to use it:
 
@@ -19,8 +19,8 @@ How to use it:
 StatusError: Expired, Timeout (too large resource version), BadRequest, TooManyRequests (no state yet). A watch that
 raises has passed authorization: upstream answers 200 and sends the Status as an ERROR event.
 
-With an embedded backend (`feed.Embedded`) changes arrive synchronously, before their writer resumes: the cache is
-always fresh. Others are followed by a task; `wait_fresh` then asks the backend for its revision.
+Changes arrive synchronously, before their writer resumes: over an exclusive backend the cache is always fresh. Over
+one that others write too, `wait_fresh` asks for its revision.
 
 Hot path: `get` within 2 us; a change within 3 us for each watcher that it concerns (`tests/bench/storage.py`).
 Path: 10 watchers hear of it.
@@ -36,7 +36,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.apimachinery import errors
 from pybernetes.storage import backend as backends
-from pybernetes.storage import cached, contents, feed, listing, watcher, watchers
+from pybernetes.storage import cached, contents, listing, watcher, watchers
 from pybernetes.storage.cached import Cached
 from pybernetes.storage.listing import ListOptions, Page, WatchOptions
 
@@ -72,7 +72,6 @@ class WatchCache:
         self.prefix = folder(prefix)
         self.state = State.EMPTY
         self._backend = backend
-        self._live = backend if isinstance(backend, feed.Embedded) else None
         self._clock = clock
         self._identity = identity
         self._contents = contents.Contents(extract, window)
@@ -80,19 +79,22 @@ class WatchCache:
         self._watchers = watchers.Watchers(self.prefix)
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._group = tasks.TaskGroup(f"watchcache {self.prefix}")
-        self._subscription: feed.Subscription | None = None
+        self._subscription: backends.Subscription | None = None
 
     async def start(self) -> None:
-        """Load the state and follow the backend; raises StorageError if that fails the first time."""
-        if self._live is None:
-            self._group.start(self._follow(await self._load()), "follow")
-            return
+        """Load the state and follow the backend; raises StorageError if that fails."""
         # Subscribed before listing, so that nothing between the two is lost.
         early: list[backends.Batch] = []
-        first = self._live.subscribe(self.prefix, early.append)
-        await self._load()
-        first.cancel()
-        self._subscription = self._live.subscribe(self.prefix, self._apply)
+        lost: list[bool] = []
+        first = self._backend.subscribe(self.prefix, early.append, lambda: lost.append(True))
+        try:
+            await self._load()
+        finally:
+            first.cancel()
+        if lost:
+            self.state = State.EMPTY
+            raise backends.Unavailable("changes were lost while listing")
+        self._subscription = self._backend.subscribe(self.prefix, self._apply, self._lost)
         for batch in early:
             self._apply(batch)
 
@@ -105,33 +107,29 @@ class WatchCache:
         self._end_watches()
         self._wake(0)
 
-    async def _load(self) -> int:
+    async def _load(self) -> None:
         listed = await self._backend.list(self.prefix)
         self._contents.load(listed)
         self._revision = listed.revision
         self.state = State.READY
         self._wake(listed.revision)
-        return listed.revision
 
-    async def _follow(self, revision: int) -> None:
-        """Apply what a distant backend tells; when that breaks, end all watches and start again."""
-        while True:
-            try:
-                async for batch in self._backend.watch(self.prefix, after=revision):
-                    self._apply(batch)
-            except backends.StorageError as failure:
-                logger.warning("watch cache of %s lost its backend: %s", self.prefix, failure)
-            self.state = State.EMPTY
-            self._end_watches()
-            revision = await self._load_again()
+    def _lost(self) -> None:
+        """Some changes will never be told: end all watches and start again."""
+        logger.warning("watch cache of %s lost changes, it lists again", self.prefix)
+        assert self._subscription is not None
+        self._subscription.cancel()
+        self.state = State.EMPTY
+        self._end_watches()
+        self._group.start(self._start_again(), "start again")
 
-    async def _load_again(self) -> int:
-        while True:
-            await self._clock.sleep(RESTART_SECONDS)
+    async def _start_again(self) -> None:
+        while self.state is State.EMPTY:
             try:
-                return await self._load()
+                await self.start()
             except backends.StorageError as failure:
                 logger.warning("watch cache of %s cannot list: %s", self.prefix, failure)
+                await self._clock.sleep(RESTART_SECONDS)
 
     def _end_watches(self) -> None:
         for one in self._watchers:
@@ -163,11 +161,11 @@ class WatchCache:
     @property
     def revision(self) -> int:
         """The newest revision up to which the cache is complete."""
-        return self._revision if self._live is None else max(self._revision, self._live.newest)
+        return max(self._revision, self._backend.newest)
 
     def is_fresh(self) -> bool:
         """Whether the cache holds every acknowledged write, as far as can be told without asking."""
-        return self._live is not None and self.state is State.READY
+        return self._backend.exclusive and self.state is State.READY
 
     async def wait_fresh(self) -> None:
         """Return when the cache holds every write acknowledged before the call. Raises Timeout."""
@@ -183,14 +181,13 @@ class WatchCache:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((revision, future))
         timer = self._clock.call_later(WAIT_SECONDS, lambda: None if future.done() else future.set_result(None))
-        # An embedded backend's revision moves with other resources too, of which this cache hears nothing.
-        others = self._live.subscribe("", lambda batch: self._wake(batch.revision)) if self._live else None
+        # The revision moves with other resources too, of which this cache hears nothing.
+        others = self._backend.subscribe("", lambda batch: self._wake(batch.revision))
         try:
             await future
         finally:
             timer.cancel()
-            if others is not None:
-                others.cancel()
+            others.cancel()
             self._waiting = [one for one in self._waiting if one[1] is not future]
         self._check_ready()
         if revision > self.revision:
@@ -240,8 +237,7 @@ class WatchCache:
 
     async def _past(self, prefix: str, plan: listing.Plan, *, paging: bool) -> Sequence[Cached]:
         """The state at an exact revision: from the window if it reaches there, else from the backend's history."""
-        compacted = 0 if self._live is None else self._live.compacted
-        if plan.exact >= max(self._contents.floor, compacted):
+        if plan.exact >= max(self._contents.floor, self._backend.compacted):
             return self._contents.past(prefix, plan.start, plan.exact)
         try:
             listed = await self._backend.list(prefix, revision=plan.exact, start=plan.start)

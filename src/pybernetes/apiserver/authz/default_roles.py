@@ -58,7 +58,8 @@ def _object(kind: str, name: str, labels: dict[str, str] | None = None) -> Objec
 
 def _binding(kind: str, role_kind: str, name: str, binding: Object) -> Object:
     obj = _object(kind, name)
-    obj["subjects"] = [_subject(line) for line in binding["subjects"]] or None
+    if binding["subjects"]:
+        obj["subjects"] = [_subject(line) for line in binding["subjects"]]
     obj["roleRef"] = {"apiGroup": API, "kind": role_kind, "name": binding["role"]}
     return obj
 

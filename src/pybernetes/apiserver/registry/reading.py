@@ -34,6 +34,7 @@ class Environment:
     objects: strategy.Objects
     admission: chains.Chain
     rules: rule_sets.Rules = rule_sets.BUILT_IN
+    prefix: str = "/registry"
 
 
 class StoredObjects:
@@ -44,7 +45,7 @@ class StoredObjects:
         self.strategy = rules
         self.environment = environment
         self.resource = kind.group_resource
-        self.prefix = f"/registry/{kind.storage_key}/"
+        self.prefix = f"{environment.prefix}/{kind.storage_key}/"
         self._extract = selectable.extractor(kind, rules.selectable_fields)
         self.cache = watchcache.WatchCache(
             environment.backend,

@@ -1,6 +1,7 @@
 """The Kubernetes API server keeps the cluster's objects: it validates them, stores them, and tells who watches.
 
-Objects are kept in SQLite below --data-dir, or in memory.
+Objects are kept in SQLite below --data-dir, in memory, or in the etcd that --etcd-servers names, which several API
+servers may share.
 """
 
 import argparse
@@ -62,7 +63,14 @@ def _storage(parser: argparse.ArgumentParser) -> None:
         default="sqlite",
         help="where objects are kept (default: %(default)s)",
     )
-    group.add_argument("--etcd-servers", default="", metavar="LIST", help="not supported yet")
+    flags.add_etcd(group)
+    group.add_argument(
+        "--etcd-prefix", default="/registry", metavar="PREFIX", help="what keys begin with (default: %(default)s)"
+    )
+    interval = "how often to forget old history; 0 leaves it to others (default: 5m)"
+    group.add_argument(
+        "--etcd-compaction-interval", type=flags.seconds, default=300.0, metavar="DURATION", help=interval
+    )
 
 
 def _serving(parser: argparse.ArgumentParser) -> None:
@@ -107,10 +115,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _work(arguments: argparse.Namespace) -> None:
-    if arguments.etcd_servers:
-        raise connections.SettingsError("--etcd-servers: etcd is not supported yet; objects are kept in --data-dir")
     if sorted(arguments.authorization_mode) != ["Node", "RBAC"]:
         given = ",".join(arguments.authorization_mode)
         raise connections.SettingsError(f"--authorization-mode {given}: only Node,RBAC is supported")
+    arguments.etcd = flags.distant(arguments)
     names = [field.name for field in dataclasses.fields(apiserver.ApiServerSettings)]
     await apiserver.run(apiserver.ApiServerSettings(**{name: getattr(arguments, name) for name in names}))

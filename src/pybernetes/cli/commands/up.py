@@ -13,7 +13,7 @@ import sys
 import msgspec
 
 from pybernetes.aio import clock as clocks
-from pybernetes.cli import launch, selection
+from pybernetes.cli import flags, launch, selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     number.add_argument("--nodes", type=int, metavar="N", help="real nodes (default: 1)")
     number.add_argument("--no-node", action="store_true", help="no node: the API server, controllers and scheduler")
     parser.add_argument("--simulated-nodes", type=int, metavar="M", help="nodes without containers (default: 0)")
-    parser.add_argument("--storage", choices=("sqlite", "memory"), help="where objects are kept (default: sqlite)")
+    parser.add_argument("--storage", choices=configs.STORAGES, help="where objects are kept (default: sqlite)")
+    flags.add_etcd(parser)
     parser.add_argument("--pod-range", metavar="CIDR", help="addresses of Pods (default: 10.244.0.0/16 or the next)")
     parser.add_argument(
         "--service-range", metavar="CIDR", help="addresses of Services (default: 10.96.0.0/16 or the next)"
@@ -96,7 +97,8 @@ async def _configure(
     existing = configs.load(paths)
     settings = {
         "port": arguments.port,
-        "storage": arguments.storage,
+        "storage": arguments.storage or ("etcd" if arguments.etcd_servers else None),
+        "etcd": flags.distant(arguments),
         "pod_range": arguments.pod_range,
         "service_range": arguments.service_range,
         "verbosity": arguments.verbosity,

@@ -22,7 +22,7 @@ from pybernetes.crypto import jwt
 from pybernetes.http import server as http_server
 from pybernetes.http import tls
 from pybernetes.storage import backend as backends
-from pybernetes.storage import memory, sqlite
+from pybernetes.storage import compaction, etcd, memory, sqlite
 from pybernetes.telemetry import logs
 
 logger = logs.get("apiserver")
@@ -34,6 +34,9 @@ class ApiServerSettings:
 
     data_dir: pathlib.Path
     storage: str = "sqlite"
+    etcd: backends.Distant | None = None
+    etcd_prefix: str = "/registry"
+    etcd_compaction_interval: float = compaction.COMPACT_SECONDS
     bind_address: str = "0.0.0.0"
     advertise_address: str = ""
     secure_port: int = 6443
@@ -83,6 +86,8 @@ async def run(settings: ApiServerSettings) -> None:
 
 
 def _backend(settings: ApiServerSettings, clock: clocks.Clock) -> backends.Backend:
+    if settings.etcd is not None:
+        return etcd.EtcdBackend(settings.etcd, clock=clock, compact_seconds=settings.etcd_compaction_interval)
     if settings.storage == "memory":
         return memory.MemoryBackend(clock=clock)
     return sqlite.SqliteBackend(settings.data_dir / "store.db", clock=clock)
@@ -103,6 +108,7 @@ def server_config(settings: ApiServerSettings, clock: clocks.Clock) -> app.Serve
         advertise_address=settings.advertise_address or default_address(settings.bind_address),
         port=settings.secure_port,
         service_range=settings.service_cluster_ip_range,
+        storage_prefix=settings.etcd_prefix,
     )
 
 
