@@ -197,16 +197,10 @@ def _pod_scope(scope: Mapping[str, Any], pod: Object) -> bool:
         deadline = spec.get("activeDeadlineSeconds")
         return bool(deadline is not None and deadline >= 0) == (name == "Terminating")
     if name in ("BestEffort", "NotBestEffort"):
-        return bool(_qos(spec) == qos.BEST_EFFORT) == (name == "BestEffort")
+        return bool(qos.spec_class(spec) == qos.BEST_EFFORT) == (name == "BestEffort")
     if name == "PriorityClass":
         return _selects(scope, spec.get("priorityClassName") or "")
     return name == "CrossNamespacePodAffinity" and _crosses_namespaces(spec)
-
-
-def _qos(spec: Object) -> str:
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    sides = [(one.get("resources") or {}) for one in containers]
-    return qos.qos_class([(one.get("requests") or {}, one.get("limits") or {}) for one in sides])
 
 
 def _crosses_namespaces(spec: Object) -> bool:

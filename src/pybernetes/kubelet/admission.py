@@ -8,9 +8,9 @@ Upstream: pkg/kubelet/lifecycle/predicate.go. Pure.
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+from pybernetes.api import pod_requests
 from pybernetes.api.types import core
 from pybernetes.apimachinery import quantity
-from pybernetes.kubelet import resources
 
 _SAFE_SYSCTLS = frozenset(
     (
@@ -41,14 +41,15 @@ def admit(
     room = quantity.parse(allocatable.get("pods", "110")).value()
     if len(running) + 1 > room:
         return _lack("pods", 1, len(running), room)
+    asked, taken = pod_requests.spec_requests(pod), [pod_requests.spec_requests(one) for one in running]
     for name in _COUNTED:
-        wanted = resources.sum_pod(pod, name) or 0
+        wanted = asked.get(name, 0)
         if not wanted or name not in allocatable:
             continue
-        used = sum(resources.sum_pod(one, name) or 0 for one in running)
-        total = quantity.parse(allocatable[name]).milli_value()
+        used = sum(one.get(name, 0) for one in taken)
+        total = quantity.parse(allocatable[name]).nano
         if used + wanted > total:
-            unit = 1 if name == "cpu" else 1000
+            unit = 10**6 if name == "cpu" else 10**9
             return _lack(name, wanted // unit, used // unit, total // unit)
     if any(node_labels.get(key) != text for key, text in pod.spec.nodeSelector.items()):
         return Rejection(

@@ -42,10 +42,14 @@ class KubeletConfig:
     pods_capacity: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """overrides of node capacity, resource name → quantity; simulated nodes set cpu and memory here"""
     system_reserved: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    kube_reserved: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cgroup_driver: str = "cgroupfs"
     cgroup_root: str = "/"
-    cgroups_per_qos: bool = False
-    enforce_cpu_limits: bool = True
+    """the node's own group; `kubepods` is made below it"""
+    cgroups_per_qos: bool = True
+    cpu_cfs_quota: bool = True
+    cpu_cfs_quota_period: float = 0.1
+    pod_pids_limit: int = -1
     serialize_image_pulls: bool = False
     image_gc_high_threshold: int = 85
     image_gc_low_threshold: int = 80

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pybernetes.api.types import core
-from pybernetes.kubelet import image_manager, lifecycle_hooks, recording, runtime_status, start_errors
+from pybernetes.kubelet import image_manager, lifecycle_hooks, recording, resources, runtime_status, start_errors
 from pybernetes.kubelet.cri import convert, runtime
 
 
@@ -20,14 +20,10 @@ class Surroundings:
     environment: dict[str, str]
     mounts: Sequence[convert.Mount] = ()
     devices: Sequence[str] = ()
-    supplemental_groups: Sequence[int] = ()
 
 
 class SurroundingsSource(Protocol):
     """The kubelet's side of a container's configuration; failures are `StartError`s or `ValueError`s."""
-
-    memory_capacity: int
-    enforce_cpu_limits: bool
 
     async def prepare(
         self, pod: core.Pod, container: runtime_status.AnyContainer, ips: tuple[str, ...], attempt: int
@@ -55,12 +51,14 @@ class ContainerStarter:
         hooks: lifecycle_hooks.Hooks,
         source: SurroundingsSource,
         events: recording.Events,
+        node: resources.Node,
     ) -> None:
         self._cri = cri
         self._images = images
         self._hooks = hooks
         self._source = source
         self._events = events
+        self._node = node
 
     async def start(
         self,
@@ -129,10 +127,8 @@ class ContainerStarter:
             devices=around.devices,
             image_uid=image.uid,
             image_user=image.username,
-            supplemental_groups=around.supplemental_groups,
-            memory_capacity=self._source.memory_capacity,
+            node=self._node,
             target_id=target_status.id if target_status is not None else "",
-            enforce_cpu_limits=self._source.enforce_cpu_limits,
         )
         return convert.container_config(pod, container, options)
 

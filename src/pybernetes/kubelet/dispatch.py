@@ -93,11 +93,7 @@ class Dispatcher:
 
     def rejection(self, pod: core.Pod) -> admission.Rejection | None:
         """Why the pod, as its spec is now, does not fit beside the others; None when it does."""
-        others = [
-            one
-            for one in self.pods.all()
-            if one.metadata.uid != pod.metadata.uid and self.workers.could_have_running_containers(one.metadata.uid)
-        ]
+        others = [one for one in self.active_pods() if one.metadata.uid != pod.metadata.uid]
         return admission.admit(pod, others, self.node.allocatable, self._node_labels())
 
     def _node_labels(self) -> dict[str, str]:
@@ -202,6 +198,10 @@ class Dispatcher:
     def all_pods(self) -> list[core.Pod]:
         """Every pod of this node, static ones too, without their mirrors."""
         return [*self.pods.all(), *self.mirrors.static.values()]
+
+    def active_pods(self) -> list[core.Pod]:
+        """Those whose containers may run."""
+        return [one for one in self.all_pods() if self.workers.could_have_running_containers(one.metadata.uid)]
 
     def find_pod(self, namespace: str, name: str) -> core.Pod | None:
         """A pod by name; a static one for the name of its mirror."""

@@ -8,8 +8,9 @@ Upstream: pkg/kubelet/eviction (eviction_manager.go, helpers.go). Pure.
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+from pybernetes.api import pod_requests
 from pybernetes.api.types import core
-from pybernetes.kubelet import pod_conditions, resources
+from pybernetes.kubelet import pod_conditions
 
 MEMORY_THRESHOLD = 100 * 2**20
 DISK_THRESHOLD = 0.10
@@ -40,7 +41,7 @@ def rank(pods: Iterable[core.Pod], signal: Signal, usage: Mapping[str, int]) -> 
     """Pods that may be evicted, the first one first; `usage` is by uid. Critical pods and static ones stay."""
 
     def excess(pod: core.Pod) -> int:
-        requested = (resources.sum_pod(pod, signal.resource) or 0) // 1000
+        requested = pod_requests.spec_requests(pod).get(signal.resource, 0) // 10**9
         return usage.get(pod.metadata.uid, 0) - requested
 
     candidates = [pod for pod in pods if not _is_critical(pod)]

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Collection
 
 from pybernetes.aio import clock as clocks
+from pybernetes.kubelet import cgroup_manager
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import runtime
 from pybernetes.kubelet.volumes import manager
@@ -26,6 +27,7 @@ class GarbageCollector:
         self._clock = clock
         self._config = config
         self._unused_since: dict[str, float] = {}
+        self.groups: cgroup_manager.PodGroups | None = None
 
     async def remove_pod(self, uid: str, namespace: str, name: str) -> None:
         """Everything the runtime and the disk still have of a pod that is gone."""
@@ -46,6 +48,8 @@ class GarbageCollector:
         await self._collect_sandboxes(is_live)
         if not self._config.simulated:
             self._collect_directories(is_live)
+        if self.groups is not None:
+            self.groups.remove_unknown(is_live)
 
     async def _collect_containers(self, is_live: Callable[[str], bool], ended: Collection[str]) -> None:
         dead: dict[tuple[str, str], list[runtime.Container]] = {}

@@ -11,6 +11,7 @@ Path: 14 kubelet decides the actions. Upstream: pkg/kubelet/kubelet.go (syncLoop
 """
 
 import asyncio
+import dataclasses
 import logging
 import pathlib
 import ssl
@@ -22,8 +23,8 @@ from pybernetes.client import events as client_events
 from pybernetes.client import informer as informers
 from pybernetes.client import rest
 from pybernetes.http import client as http_client
-from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import (
+    cgroup_manager,
     container_starter,
     dispatch,
     environment,
@@ -43,6 +44,7 @@ from pybernetes.kubelet import (
     prober,
     probes,
     recording,
+    resources,
     runtime_manager,
     server,
     serving_auth,
@@ -50,9 +52,9 @@ from pybernetes.kubelet import (
     static_pods,
     stats,
     status,
-    streaming,
     surroundings,
 )
+from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import convert, runtime
 from pybernetes.kubelet.volumes import manager, objects
 
@@ -89,6 +91,8 @@ class Kubelet:
         self.events: recording.Events
         self.cache: objects.ObjectCache | None = None
         self.volumes: manager.VolumeManager | None = None
+        self.groups: cgroup_manager.PodGroups | None = None
+        self.limits = resources.Node(self.host.memory, config.cpu_cfs_quota, int(config.cpu_cfs_quota_period * 1e6))
         self.server: server.KubeletServer | None = None
         self._sync: pod_sync.PodSync
         self.dispatcher: dispatch.Dispatcher
@@ -136,6 +140,8 @@ class Kubelet:
         asker = (simulation.SimulatedProbes if config.simulated else probes.Probes)(cri, http, clock)
         self.prober = prober.Prober(asker, clock, self.events, group, dispatcher.pod_changed)
         self.statuses = status.StatusManager(client, clock, group, dispatcher.api_pod, dispatcher.could_run)
+        if not config.simulated and config.cgroups_per_qos:
+            self._wire_groups(collector)
         if not config.simulated:
             self.services = self._factory.informer(core.Service)
             self.cache = objects.ObjectCache(self._factory, clock, dispatcher.object_changed)
@@ -153,6 +159,7 @@ class Kubelet:
                 statuses=self.statuses,
                 volumes=self.volumes,
                 cache=self.cache,
+                groups=self.groups,
                 network_error=lambda: self.node.runtime.network_error,
                 admit=dispatcher.rejection,
                 runtime_name=lambda: self.node.runtime.version.runtime_name or "containerd",
@@ -162,6 +169,16 @@ class Kubelet:
         self.workers = pod_workers.PodWorkers(self._sync, clock, group, config.sync_frequency)
         self.workers.on_finished = dispatcher.worker_finished
         self._fill_in(dispatcher)
+
+    def _wire_groups(self, collector: garbage.GarbageCollector) -> None:
+        hierarchies = cgroup_manager.Hierarchies.find()
+        self.limits = dataclasses.replace(
+            self.limits, cgroup_version=hierarchies.version, counts_swap=hierarchies.counts_swap
+        )
+        pids = self.config.pod_pids_limit if self.config.pod_pids_limit > 0 else None
+        groups = cgroup_manager.PodGroups(self.config.cgroup_root, hierarchies, self.limits, pids)
+        groups.pods = self.dispatcher.active_pods
+        self.groups = collector.groups = groups
 
     def _fill_in(self, dispatcher: dispatch.Dispatcher) -> None:
         """Give the dispatcher its parts, which call back to it."""
@@ -173,17 +190,17 @@ class Kubelet:
     def _runtime_manager(self, http: http_client.HttpClient) -> runtime_manager.RuntimeManager:
         hooks = lifecycle_hooks.Hooks(self.cri, http, self.clock)
         images = image_manager.ImageManager(self.cri, self.clock, self.events)
-        source: container_starter.SurroundingsSource = surroundings.SimulatedSurroundings(self.host.memory)
+        source: container_starter.SurroundingsSource = surroundings.SimulatedSurroundings()
         if self.cache is not None and self.volumes is not None:
-            source = surroundings.RealSurroundings(
-                self.config, self.cache, self.volumes, self._environment_sources, self.host.memory
-            )
-        starter = container_starter.ContainerStarter(self.cri, images, hooks, source, self.events)
+            source = surroundings.RealSurroundings(self.config, self.cache, self.volumes, self._environment_sources)
+        starter = container_starter.ContainerStarter(self.cri, images, hooks, source, self.events, self.limits)
         outside = runtime_manager.PodOutside(
             sandbox_options=self._sandbox_options,
             termination_requested=self.dispatcher.termination_requested,
             sandbox_ready=self._sync.sandbox_ready,
             runtime_handler=lambda pod: self._sync.handlers.get(pod.metadata.uid, ""),
+            node=self.limits,
+            groups=self.groups,
         )
         return runtime_manager.RuntimeManager(self.cri, self.clock, self.events, starter, hooks, outside)
 
@@ -200,8 +217,7 @@ class Kubelet:
             stats=stats.StatsProvider(self.cri, self.clock, self.config, self.host, self.dispatcher.all_pods),
         )
         guard = serving_auth.Guard(self.client, self.clock, self.config.node_name, anonymous=self.config.anonymous_auth)
-        streams = streaming.Streaming(http, self.clock)
-        self.server = server.KubeletServer(view, self.config, self.clock, guard, streams)
+        self.server = server.KubeletServer(view, self.config, self.clock, guard, http)
         await self.server.start()
 
     async def _start(self, group: tasks.TaskGroup) -> None:
@@ -213,6 +229,8 @@ class Kubelet:
             if config.resolv_conf and path.exists():
                 self._resolver = naming.parse_resolv_conf(path.read_text(encoding="utf-8"))
         self.events.node(recording.NORMAL, "Starting", "Starting kubelet.")
+        if self.groups is not None:
+            self.groups.start(node_status.reservable(config, self.node.capacity))
         await self.node.refresh_runtime()
         await self.pleg.try_relist()
         if config.register_node:
@@ -261,7 +279,8 @@ class Kubelet:
             pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
         resolver = naming.pod_resolver(pod, self._resolver, config.cluster_dns, config.cluster_domain)
         host, _ = naming.host_name(pod, config.cluster_domain)
-        return convert.SandboxOptions(directory, resolver, host)
+        parent = self.groups.parent(pod) if self.groups is not None else ""
+        return convert.SandboxOptions(directory, resolver, host, parent)
 
     def _environment_sources(self, pod: core.Pod, ips: tuple[str, ...] = ()) -> environment.Sources:
         if not ips:

@@ -302,20 +302,29 @@ def capacity(config: configs.KubeletConfig, host: machine.Machine) -> dict[str, 
     }
 
 
-def allocatable(config: configs.KubeletConfig, total: Mapping[str, str]) -> dict[str, str]:
-    """What pods may have: without what the system keeps, and what must stay free."""
-    result = dict(total)
+def reservable(config: configs.KubeletConfig, total: Mapping[str, str]) -> dict[str, str]:
+    """What is left when the system and the cluster's own programs have what is reserved for them."""
+    zero, result = quantity.parse("0"), {}
     for name, text in total.items():
-        amount = quantity.parse(text)
-        rest_of = amount - quantity.parse(config.system_reserved.get(name, "0"))
-        if config.simulated:
-            result[name] = str(rest_of)
-        elif name == "memory":
-            result[name] = f"{(rest_of.value() - _MEMORY_EVICTION) // 1024}Ki"
+        left = quantity.parse(text)
+        for reserved in (config.system_reserved, config.kube_reserved):
+            if name in reserved:
+                left = left - quantity.parse(reserved[name])
+        result[name] = str(max(left, zero))
+    return result
+
+
+def allocatable(config: configs.KubeletConfig, total: Mapping[str, str]) -> dict[str, str]:
+    """What pods may have: without what is reserved, and what must stay free."""
+    result = reservable(config, total)
+    if config.simulated:
+        return result
+    disk = quantity.parse(total.get("ephemeral-storage", "0")).value()
+    for name, text in result.items():
+        if name == "memory":
+            result[name] = f"{(quantity.parse(text).value() - _MEMORY_EVICTION) // 1024}Ki"
         elif name == "ephemeral-storage":
-            result[name] = str(int(rest_of.value() * (1 - _DISK_EVICTION)))
-        else:
-            result[name] = str(rest_of)
+            result[name] = str(quantity.parse(text).value() - int(disk * _DISK_EVICTION))
     return result
 
 

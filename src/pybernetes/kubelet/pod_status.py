@@ -11,7 +11,7 @@ import msgspec
 
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
-from pybernetes.kubelet import pod_conditions, qos, restarts, runtime_status
+from pybernetes.kubelet import pod_conditions, resources, restarts, runtime_status
 from pybernetes.kubelet.cri import runtime
 
 CONTAINER_CREATING = "ContainerCreating"
@@ -80,7 +80,7 @@ def generate(
         initContainerStatuses=init,
         containerStatuses=regular,
         ephemeralContainerStatuses=ephemeral,
-        qosClass=qos.pod_qos(pod),
+        qosClass=resources.pod_qos(pod),
         nominatedNodeName=pod.status.nominatedNodeName,
         resourceClaimStatuses=pod.status.resourceClaimStatuses,
     )

@@ -18,6 +18,7 @@ from pybernetes.client import rest
 from pybernetes.kubelet import (
     actions,
     admission,
+    cgroup_manager,
     measures,
     pleg,
     pod_conditions,
@@ -41,7 +42,7 @@ _FAILED_AGAIN = 10.0
 
 @dataclasses.dataclass(slots=True)
 class Parts:
-    """What the steps work with; `volumes` and `cache` are absent on simulated nodes."""
+    """What the steps work with; `volumes`, `cache` and `groups` are absent on simulated nodes."""
 
     client: rest.Client
     clock: clocks.Clock
@@ -52,6 +53,7 @@ class Parts:
     statuses: status.StatusManager
     volumes: manager.VolumeManager | None
     cache: objects.ObjectCache | None
+    groups: cgroup_manager.PodGroups | None
     network_error: Callable[[], str]
     admit: Callable[[core.Pod], admission.Rejection | None]
     runtime_name: Callable[[], str]
@@ -129,6 +131,13 @@ class PodSync:
         if pod.spec.runtimeClassName and uid not in self.handlers:
             found = await parts.client.resource(node.RuntimeClass).get(pod.spec.runtimeClassName)
             self.handlers[uid] = found.handler
+        if parts.groups is not None:
+            try:
+                parts.groups.ensure(pod)
+            except OSError as failure:
+                message = f"unable to ensure pod container exists: {failure}"
+                parts.events.pod(pod, recording.WARNING, recording.FAILED_GROUP, message)
+                raise
         if parts.volumes is None or parts.cache is None:
             return []
         for name in ("volumes", "plugins", "containers"):
@@ -246,6 +255,8 @@ class PodSync:
         if parts.volumes is not None and parts.cache is not None:
             await parts.volumes.unmount(uid)
             await parts.cache.unregister(uid)
+        if parts.groups is not None:
+            parts.groups.remove(pod)
         parts.statuses.terminate(pod)
 
     def forget(self, uid: str) -> None:

@@ -8,6 +8,7 @@ Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go (SyncPod, killPodWithSy
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
@@ -21,6 +22,7 @@ from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
 from pybernetes.kubelet import (
     actions,
+    cgroup_manager,
     container_starter,
     deadline,
     keyed_backoff,
@@ -78,6 +80,8 @@ class PodOutside:
     termination_requested: Callable[[str], bool]
     sandbox_ready: Callable[[core.Pod], None]
     runtime_handler: Callable[[core.Pod], str] = lambda _: ""
+    node: resources.Node = resources.DEFAULT_NODE
+    groups: cgroup_manager.PodGroups | None = None
 
 
 class RuntimeManager:
@@ -223,10 +227,17 @@ class RuntimeManager:
         if not todo.update:
             return
         self._events.pod(pod, recording.NORMAL, "ResizeStarted", resize.event_message(pod, "Pod resize started"))
+        groups = self._outside.groups
+        if groups is not None:
+            with contextlib.suppress(OSError):  # the kernel lets a group grow before, and shrink after, those below it
+                groups.resize(pod)
         for container_id, container in todo.update.items():
             try:
-                await self._cri.update_container_resources(container_id, resources.linux_resources(container))
-            except runtime.CriError as failure:
+                wanted = resources.linux_resources(pod, container, self._outside.node)
+                await self._cri.update_container_resources(container_id, wanted)
+                if groups is not None:
+                    groups.resize(pod)
+            except (runtime.CriError, OSError) as failure:
                 message = resize.event_message(pod, "Pod resize error", str(failure))
                 self._events.pod(pod, recording.WARNING, "ResizeError", message)
                 result.fail(str(failure))

@@ -3,7 +3,10 @@
     /containerLogs/NS/POD/CONTAINER   /exec, /attach /NS/POD[/UID]/CONTAINER   /run   /portForward/NS/POD[/UID]
     /pods  /healthz  /metrics  /metrics/resource  /stats/summary  /configz
 
-Upstream: pkg/kubelet/server/server.go.
+Sessions are the runtime's, which serves them on loopback, in SPDY: a caller that speaks SPDY is connected through byte
+by byte, the channels of a WebSocket are translated.
+
+Upstream: pkg/kubelet/server/server.go, apiserver/pkg/util/proxy (streamtranslator.go, streamtunnel.go).
 """
 
 import dataclasses
@@ -19,10 +22,11 @@ from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
 from pybernetes.crypto import certs
-from pybernetes.http import messages, tls
+from pybernetes.http import channels, errors, messages, relay, tls, websocket
+from pybernetes.http import client as http_client
 from pybernetes.http import server as http_server
 from pybernetes.kubelet import config as configs
-from pybernetes.kubelet import log_source, runtime_status, serving_auth, stats, streaming
+from pybernetes.kubelet import log_source, runtime_status, serving_auth, stats
 from pybernetes.kubelet.cri import logs, runtime
 from pybernetes.telemetry import metrics
 
@@ -63,13 +67,13 @@ class KubeletServer:
         config: configs.KubeletConfig,
         clock: clocks.Clock,
         guard: serving_auth.Guard,
-        streams: streaming.Streaming,
+        http: http_client.HttpClient,
     ) -> None:
         self._view = view
         self._config = config
         self._clock = clock
         self._guard = guard
-        self._streams = streams
+        self._http = http
         self._server: http_server.Server | None = None
         self._routes: dict[str, Handler] = {
             "containerLogs": self._container_logs,
@@ -116,7 +120,7 @@ class KubeletServer:
             return _text(refusal.status, f"{refusal}\n")
         except runtime.NotFoundError as failure:
             return _text(404, f"{failure}\n")
-        except runtime.CriError as failure:
+        except (runtime.CriError, errors.HttpError) as failure:
             return _text(500, f"{failure}\n")
 
     # -- which pod and container -------------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ class KubeletServer:
         _, container = self._target(parts)
         options = self._stream_options(request)
         url = await self._view.cri.exec_url(container, request.query.get("command", []), options)
-        return await self._streams.command(request, url, options)
+        return await self._command(request, url, options)
 
     async def _attach(self, request: messages.Request, parts: list[str]) -> messages.AnyResponse:
         pod, container = self._target(parts)
@@ -216,7 +220,20 @@ class KubeletServer:
         if spec is not None and spec.tty:
             options = dataclasses.replace(options, tty=True, stderr=False)
         url = await self._view.cri.attach_url(container, options)
-        return await self._streams.command(request, url, options)
+        return await self._command(request, url, options)
+
+    async def _command(
+        self, request: messages.Request, url: str, options: runtime.StreamOptions
+    ) -> messages.AnyResponse:
+        if not websocket.is_upgrade(request):
+            return await relay.proxy_upgrade(self._http, request, url, _session_headers(request))
+        wanted = channels.Options(options.stdin, options.stdout, options.stderr, options.tty)
+
+        async def run(caller: channels.Channels) -> None:
+            async with channels.connect(self._http, url, wanted, clock=self._clock) as command:
+                await channels.bridge(caller, command)
+
+        return channels.serve(request, wanted, run, clock=self._clock)
 
     async def _run(self, request: messages.Request, parts: list[str]) -> messages.AnyResponse:
         _, container = self._target(parts)
@@ -234,7 +251,9 @@ class KubeletServer:
             raise Refusal(404, f"failed to find sandboxID for pod {parts[1]}_{parts[0]}")
         ports = [int(text) for text in request.query.get("port", []) if text.isdigit()]
         url = await self._view.cri.port_forward_url(sandbox.id, ports)
-        return await self._streams.port_forward(request, url)
+        if any(name.startswith(relay.TUNNEL_PREFIX) for name in websocket.requested(request)):
+            return await relay.proxy_tunnel(self._http, request, url, [], clock=self._clock)
+        return await relay.proxy_upgrade(self._http, request, url, _session_headers(request))
 
     # -- the node ----------------------------------------------------------------------------------------------------
 
@@ -293,6 +312,12 @@ def serving_context(config: configs.KubeletConfig, clock: clocks.Clock) -> ssl.S
     request = certs.Request(config.node_name, dns_names=names, addresses=addresses, client=False, server=True)
     pair = certs.issue(authority, request, now=now)
     return tls.server_context(pair.certificate, pair.key, ca)
+
+
+def _session_headers(request: messages.Request) -> list[tuple[str, str]]:
+    """What the runtime must know of a request: the protocols it offers, and nothing of who asks."""
+    wanted = ("sec-websocket-", relay.VERSION_HEADER.lower())
+    return [(name, text) for name, text in request.headers.items() if name.lower().startswith(wanted)]
 
 
 def _first(request: messages.Request, name: str) -> str:

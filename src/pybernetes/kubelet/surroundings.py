@@ -13,7 +13,7 @@ from pybernetes.api.types import core
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import container_starter, environment, naming, runtime_status
 from pybernetes.kubelet.cri import convert
-from pybernetes.kubelet.volumes import content, manager, objects
+from pybernetes.kubelet.volumes import manager, objects
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,7 @@ class RealSurroundings:
         cache: objects.ObjectCache,
         volumes: manager.VolumeManager,
         sources: Callable[[core.Pod, tuple[str, ...]], environment.Sources],
-        memory_capacity: int,
     ) -> None:
-        self.memory_capacity = memory_capacity
-        self.enforce_cpu_limits = config.enforce_cpu_limits
         self._config = config
         self._cache = cache
         self._volumes = volumes
@@ -47,7 +44,7 @@ class RealSurroundings:
             mounts.append(self._hosts_mount(pod, ips))
         if container.terminationMessagePath:
             mounts.append(self._termination_mount(pod, container))
-        return container_starter.Surroundings(variables, mounts, supplemental_groups=_volume_groups(pod, container))
+        return container_starter.Surroundings(variables, mounts)
 
     async def _environment(
         self, pod: core.Pod, container: runtime_status.AnyContainer, ips: tuple[str, ...]
@@ -88,17 +85,8 @@ class RealSurroundings:
         return convert.Mount(container.terminationMessagePath, str(path))
 
 
-def _volume_groups(pod: core.Pod, container: runtime_status.AnyContainer) -> tuple[int, ...]:
-    """Groups that volumes demand; persistent volumes with a gid annotation would be here."""
-    return ()
-
-
 class SimulatedSurroundings:
     """Nothing but the plain variables: a simulated node has no files."""
-
-    def __init__(self, memory_capacity: int) -> None:
-        self.memory_capacity = memory_capacity
-        self.enforce_cpu_limits = True
 
     async def prepare(
         self, pod: core.Pod, container: runtime_status.AnyContainer, ips: tuple[str, ...], attempt: int
@@ -106,7 +94,3 @@ class SimulatedSurroundings:
         """Variables with a value of their own."""
         variables: Mapping[str, str] = {one.name: one.value for one in container.env if one.valueFrom is None}
         return container_starter.Surroundings(dict(variables))
-
-
-class VolumeRefusal(content.ContentError):
-    """A volume that a simulated node cannot have."""

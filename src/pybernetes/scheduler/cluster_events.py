@@ -7,8 +7,8 @@ against that. Upstream: pkg/scheduler/framework/events.go, kube-scheduler/framew
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from pybernetes.api import pod_requests
 from pybernetes.api.types import core
-from pybernetes.scheduler import pod_requests
 from pybernetes.scheduler.node_info import PodInfo
 
 POD = "Pod"

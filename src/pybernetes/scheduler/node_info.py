@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Self
 
+from pybernetes.api import pod_requests
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import labels, quantity
-from pybernetes.scheduler import pod_requests
 
 _generations = itertools.count(1)
 _NO_SCALARS: Mapping[str, int] = {}

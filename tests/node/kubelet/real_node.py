@@ -1,7 +1,9 @@
 """One real node: a kubelet with real containers, against a real API server in memory."""
 
 import asyncio
+import contextlib
 import dataclasses
+import os
 import pathlib
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,12 +17,14 @@ from pybernetes.api.types import core
 from pybernetes.cluster import images
 from pybernetes.http import client as http_client
 from pybernetes.http import tls
+from pybernetes.kubelet import cgroup_manager, kubelet
 from pybernetes.kubelet import config as configs
-from pybernetes.kubelet import kubelet
 from pybernetes.kubelet.cri import client as cri_client
+from pybernetes.kubelet.cri import runtime
 from pybernetes.testing import cluster as clusters
 
 NODE = "real"
+CGROUP = f"/pybtest-{os.getpid()}"
 
 
 class Node:
@@ -115,6 +119,13 @@ def free_port() -> int:
 
 @pytest.fixture
 async def node(real: cri_client.CriClient, tmp_path: pathlib.Path) -> AsyncIterator[Node]:
+    async with start(real, tmp_path) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def start(cri: runtime.Runtime, folder: pathlib.Path, **settings: Any) -> AsyncIterator[Node]:
+    """A node that runs until the block ends; then its pods are gone, and its control groups."""
     async with clusters.Cluster(clusters.Options(controllers=(), scheduler=False, nodes=0)) as cluster:
         for body in (
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}},
@@ -134,17 +145,19 @@ async def node(real: cri_client.CriClient, tmp_path: pathlib.Path) -> AsyncItera
             },
         ):
             await cluster.apply(body)
-        (tmp_path / "manifests").mkdir()
+        (folder / "manifests").mkdir()
         config = configs.KubeletConfig(
             node_name=NODE,
-            root_dir=tmp_path / "kubelet",
-            pod_logs_dir=tmp_path / "logs",
+            root_dir=folder / "kubelet",
+            pod_logs_dir=folder / "logs",
             node_ip="127.0.0.1",
             address="127.0.0.1",
             port=free_port(),
-            static_pod_path=str(tmp_path / "manifests"),
+            static_pod_path=str(folder / "manifests"),
+            cgroup_root=CGROUP,
+            **settings,
         )
-        agent = kubelet.Kubelet(cluster.as_user(f"system:node:{NODE}", "system:nodes"), cluster.clock, config, real)
+        agent = kubelet.Kubelet(cluster.as_user(f"system:node:{NODE}", "system:nodes"), cluster.clock, config, cri)
         made = Node(cluster, agent)
         await made.start()
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
@@ -156,3 +169,4 @@ async def node(real: cri_client.CriClient, tmp_path: pathlib.Path) -> AsyncItera
         await cluster.wait("v1", "Pod", lambda pods: not pods, "default")
         await made.stop()
         await made.http.close()
+        cgroup_manager.Hierarchies.find().remove(CGROUP)

@@ -90,7 +90,7 @@ async def test_a_failure_says_why(node: Node) -> None:
 
 async def test_liveness_restarts(node: Node) -> None:
     probe = {"exec": {"command": ["test", "!", "-e", "/tmp/sick"]}, "periodSeconds": 1, "failureThreshold": 1}
-    await node.run("sick", "sh", "-c", "sleep 1000 & wait", container={"livenessProbe": probe})
+    await node.run("sick", "sleep", "1000", container={"livenessProbe": probe}, terminationGracePeriodSeconds=1)
     await node.ready("sick")
     await node.sh("sick", "touch /tmp/sick")
     pod = await node.until("sick", lambda pod: pod.status.containerStatuses[0].restartCount == 1)
@@ -113,7 +113,7 @@ async def test_hooks_run_before_the_end(node: Node, tmp_path: pathlib.Path) -> N
 
 async def test_logs_and_sessions(node: Node) -> None:
     serving = {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}}
-    await node.run("talk", "sh", "-c", "echo hello; httpd -f -p 8080 -h /etc", container=serving)
+    await node.run("talk", "sh", "-c", "echo hello; exec httpd -f -p 8080 -h /etc", container=serving)
     await node.ready("talk")
     assert await node.log("talk") == "hello\n"
 
@@ -124,7 +124,8 @@ async def test_logs_and_sessions(node: Node) -> None:
     await opened.send(b"\xff\x00")
     messages = []
     while (message := await opened.receive()) is not None:
-        messages.append(message.data)
+        if len(message.data) > 1:
+            messages.append(message.data)
     assert messages[0] == b"\x01typed"
     assert json.loads(messages[-1][1:])["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
 

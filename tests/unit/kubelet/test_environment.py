@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pybernetes.api.types import core
-from pybernetes.kubelet import environment, expansion, resources
+from pybernetes.kubelet import environment, expansion
 
 MakePod = Callable[..., core.Pod]
 
@@ -176,25 +176,3 @@ def test_strict_expansion_wants_every_name() -> None:
     assert expansion.expand_strict("a/$(A)", {"A": "1"}) == "a/1"
     with pytest.raises(expansion.UnknownReferenceError):
         expansion.expand_strict("a/$(B)", {"A": "1"})
-
-
-@pytest.mark.parametrize(
-    ("requirements", "expected"),
-    [
-        ({}, {"cpu_shares": 2}),
-        ({"requests": {"cpu": "500m"}}, {"cpu_shares": 512}),
-        ({"limits": {"cpu": "2"}}, {"cpu_shares": 2048, "cpu_period": 100000, "cpu_quota": 200000}),
-        ({"limits": {"cpu": "1m"}}, {"cpu_shares": 2, "cpu_period": 100000, "cpu_quota": 1000}),
-        (
-            {"limits": {"memory": "64Mi", "hugepages-2Mi": "4Mi"}, "requests": {"memory": "1Mi"}},
-            {
-                "cpu_shares": 2,
-                "memory_limit_in_bytes": 67108864,
-                "hugepage_limits": [{"page_size": "2MB", "limit": 4194304}],
-            },
-        ),
-    ],
-)
-def test_kernel_resources(make_pod: MakePod, requirements: dict[str, Any], expected: dict[str, Any]) -> None:
-    pod = make_pod(containers=[{"name": "c", "resources": requirements}])
-    assert resources.linux_resources(pod.spec.containers[0]) == expected

@@ -42,8 +42,8 @@ def resize(new: Object, old: Object) -> fieldpath.ErrorList:
     if (old["spec"].get("os") or {}).get("name") == "windows":
         return [fieldpath.forbidden("", "windows pods cannot be resized")]
     spec, before = new["spec"], old["spec"]
-    stored = (old.get("status") or {}).get("qosClass") or _qos(before)
-    if stored != _qos(spec):
+    stored = (old.get("status") or {}).get("qosClass") or qos.spec_class(before)
+    if stored != qos.spec_class(spec):
         text = "Pod QOS Class may not change as a result of resizing"
         found.append(fieldpath.invalid("spec", (new.get("status") or {}).get("qosClass") or "", text))
     if not _supported(old):
@@ -73,14 +73,6 @@ def resize(new: Object, old: Object) -> fieldpath.ErrorList:
     if not found and not godiff.equal("PodSpec", munged, before):
         found.append(fieldpath.forbidden("spec", ONLY))
     return found
-
-
-def _qos(spec: Object) -> str:
-    parts = [spec["resources"]] if _asks(spec) else None
-    if parts is None:
-        every = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
-        parts = [one.get("resources") or {} for one in every]
-    return qos.qos_class((one.get("requests") or {}, one.get("limits") or {}) for one in parts)
 
 
 def _asks(spec: Object) -> bool:

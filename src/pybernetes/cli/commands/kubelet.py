@@ -44,9 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="never collected as garbage (default: %(default)s)",
     )
-    runtime.add_argument(
-        "--cgroup-driver", choices=("cgroupfs", "systemd"), default="cgroupfs", help="default: %(default)s"
+    groups = parser.add_argument_group("Control group flags")
+    groups.add_argument("--cgroup-driver", choices=("cgroupfs",), default="cgroupfs", help="default: %(default)s")
+    groups.add_argument("--cgroup-root", default="/", metavar="PATH", help="kubepods is below (default: %(default)s)")
+    flags.add_boolean(groups, "--cgroups-per-qos", True, "have a control group for each Pod and class of service")
+    flags.add_boolean(groups, "--cpu-cfs-quota", True, "hold containers to their CPU limits")
+    groups.add_argument(
+        "--cpu-cfs-quota-period", type=flags.seconds, default=0.1, metavar="DURATION", help="default: 100ms"
     )
+    groups.add_argument("--pod-max-pids", type=int, default=-1, metavar="N", help="processes of a Pod (-1: no limit)")
+    for owner, whose in (("kube", "the cluster's programs"), ("system", "the system")):
+        help_text = f"what Pods may not have, for {whose}: cpu=100m,memory=1Gi"
+        groups.add_argument(f"--{owner}-reserved", default="", metavar="NAME=QUANTITY,...", help=help_text)
     network = parser.add_argument_group("Network flags")
     network.add_argument("--cluster-dns", type=flags.listed, default=(), metavar="IPS", help="the cluster's DNS server")
     network.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="default: %(default)s")
@@ -87,7 +96,7 @@ def settings(arguments: argparse.Namespace) -> configs.KubeletConfig:
         cluster_dns=arguments.cluster_dns,
         cluster_domain=arguments.cluster_domain,
         resolv_conf=arguments.resolv_conf,
-        node_labels=_labels(arguments.node_labels),
+        node_labels=_pairs("--node-labels", arguments.node_labels),
         register_node=arguments.register_node,
         address=arguments.address,
         port=arguments.port,
@@ -98,15 +107,22 @@ def settings(arguments: argparse.Namespace) -> configs.KubeletConfig:
         static_pod_path=arguments.pod_manifest_path,
         max_pods=arguments.max_pods,
         cgroup_driver=arguments.cgroup_driver,
+        cgroup_root=arguments.cgroup_root,
+        cgroups_per_qos=arguments.cgroups_per_qos,
+        cpu_cfs_quota=arguments.cpu_cfs_quota,
+        cpu_cfs_quota_period=arguments.cpu_cfs_quota_period,
+        pod_pids_limit=arguments.pod_max_pids,
+        kube_reserved=_pairs("--kube-reserved", arguments.kube_reserved),
+        system_reserved=_pairs("--system-reserved", arguments.system_reserved),
         pod_infra_image=arguments.pod_infra_container_image,
     )
 
 
-def _labels(text: str) -> dict[str, str]:
-    labels = {}
+def _pairs(flag: str, text: str) -> dict[str, str]:
+    pairs = {}
     for part in flags.listed(text):
         key, separator, value = part.partition("=")
         if not separator:
-            raise connections.SettingsError(f"--node-labels: {part!r} is not KEY=VALUE")
-        labels[key] = value
-    return labels
+            raise connections.SettingsError(f"{flag}: {part!r} is not KEY=VALUE")
+        pairs[key] = value
+    return pairs

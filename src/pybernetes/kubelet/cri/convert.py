@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from pybernetes.api.types import core
-from pybernetes.kubelet import actions, expansion, naming, qos, resources, runtime_status
+from pybernetes.kubelet import actions, expansion, naming, resources, runtime_status
 from pybernetes.kubelet.cri import runtime
 from pybernetes.kubelet.cri.runtime import Message
 
@@ -70,10 +70,8 @@ class ContainerOptions:
     devices: Sequence[str] = ()
     image_uid: int | None = None
     image_user: str = ""
-    supplemental_groups: Sequence[int] = ()
-    memory_capacity: int = 0
+    node: resources.Node = resources.DEFAULT_NODE
     target_id: str = ""
-    enforce_cpu_limits: bool = True
 
 
 def log_directory(root: str, pod: core.Pod) -> str:
@@ -92,6 +90,7 @@ def sandbox_config(pod: core.Pod, attempt: int, options: SandboxOptions) -> Mess
     linux: Message = {"security_context": _sandbox_security(pod)}
     if options.cgroup_parent:
         linux["cgroup_parent"] = options.cgroup_parent
+        linux["overhead"] = resources.overhead(pod)
     security = pod.spec.securityContext
     if security is not None and security.sysctls:
         linux["sysctls"] = {one.name.replace("/", "."): one.value for one in security.sysctls}
@@ -182,7 +181,6 @@ def _selinux(options: core.SELinuxOptions) -> Message:
 def container_config(pod: core.Pod, container: runtime_status.AnyContainer, options: ContainerOptions) -> Message:
     """`ContainerConfig`."""
     environment = options.environment
-    oom = qos.oom_score_adj(pod, container, options.memory_capacity)
     config: Message = {
         "metadata": {"name": container.name, "attempt": options.attempt},
         "image": {"image": options.image_ref},
@@ -199,7 +197,7 @@ def container_config(pod: core.Pod, container: runtime_status.AnyContainer, opti
         "stdin_once": container.stdinOnce,
         "tty": container.tty,
         "linux": {
-            "resources": resources.linux_resources(container, oom, enforce_cpu_limits=options.enforce_cpu_limits),
+            "resources": resources.linux_resources(pod, container, options.node),
             "security_context": security_context(pod, container, options),
         },
     }
@@ -269,7 +267,6 @@ def security_context(pod: core.Pod, container: runtime_status.AnyContainer, opti
     groups = list(shared.supplementalGroups)
     if shared.fsGroup is not None:
         groups.insert(0, shared.fsGroup)
-    groups += [one for one in options.supplemental_groups if one not in groups]
     if groups:
         result["supplemental_groups"] = groups
     if shared.supplementalGroupsPolicy == "Strict":

@@ -6,8 +6,9 @@ Upstream: plugins/noderesources (fit.go, least_allocated.go). Pure.
 from collections.abc import Sequence
 from typing import Any
 
+from pybernetes.api import pod_requests
 from pybernetes.api.types import core
-from pybernetes.scheduler import cluster_events, framework, per_node, pod_requests
+from pybernetes.scheduler import cluster_events, framework, per_node
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.framework import Code, Status
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo, Resource

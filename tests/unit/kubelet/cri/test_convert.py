@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pybernetes.api.types import core
-from pybernetes.kubelet import naming
+from pybernetes.kubelet import naming, resources
 from pybernetes.kubelet.cri import convert
 
 MakePod = Callable[..., core.Pod]
@@ -85,7 +85,7 @@ def test_container(make_pod: MakePod) -> None:
             tty=True,
             terminationMessagePath="/dev/termination-log",
             terminationMessagePolicy="File",
-            resources={"limits": {"cpu": "1", "memory": "1Mi"}},
+            resources={side: {"cpu": "1", "memory": "1Mi"} for side in ("requests", "limits")},
             lifecycle={"preStop": {"exec": {"command": ["x"]}}, "stopSignal": "SIGUSR1"},
         ),
     )
@@ -95,6 +95,7 @@ def test_container(make_pod: MakePod) -> None:
         environment={"A": "1"},
         mounts=[convert.Mount("/d", "/host", True, "HostToContainer")],
         devices=["/dev/x"],
+        node=resources.Node(memory_capacity=2**30),
     )
     config = convert.container_config(pod, pod.spec.containers[0], options)
     assert (config["command"], config["args"]) == (["run", "1"], ["$(B)"])

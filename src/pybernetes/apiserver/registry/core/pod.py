@@ -31,7 +31,7 @@ class PodStrategy(strategy.Strategy):
                     "message": "Scheduling is blocked due to non-empty scheduling gates",
                 }
             ]
-        status["qosClass"] = qos_class(spec)
+        status["qosClass"] = qos.spec_class(spec)
         new["status"] = status
         if spec.get("terminationGracePeriodSeconds", 0) < 0:
             spec["terminationGracePeriodSeconds"] = 1
@@ -89,13 +89,3 @@ def _resized(new: Object, old: Object) -> Object:
                 for mine, other in zip(ours, theirs, strict=True)
             ]
     return spec
-
-
-def qos_class(spec: Object) -> str:
-    """The quality of service that a pod spec asks for."""
-    if spec.get("resources"):
-        parts = [spec["resources"]]
-    else:
-        containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
-        parts = [container.get("resources") or {} for container in containers]
-    return qos.qos_class((one.get("requests") or {}, one.get("limits") or {}) for one in parts)

@@ -1,9 +1,9 @@
-"""What a Pod asks for, in nano-units (exact sums of quantities); callers round once, at the end.
+"""What a Pod asks for and may not exceed, in nano-units (exact sums of quantities); callers round once, at the end.
 
 Containers add up; an init container needs its own room before they start, beside the sidecars started before it;
 requests of the whole Pod replace the sums; the overhead comes on top. While a resize is under way the larger of
 wanted, allocated and actual counts.
-Upstream: k8s.io/component-helpers/resource (PodRequests). Pure.
+Upstream: k8s.io/component-helpers/resource (PodRequests, PodLimits). Pure.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +30,28 @@ def requests(pod: core.Pod, *, non_missing: NonMissing | None = None) -> Request
             if _pod_level(name):
                 result[name] = amount
     _add(result, _amounts(pod.spec.overhead))
+    return result
+
+
+def spec_requests(pod: core.Pod) -> Requests:
+    """What the spec asks for, whatever the status says of a resize."""
+    result = _aggregate(pod, lambda container: container.resources.requests, {})
+    whole = pod.spec.resources
+    if whole is not None:
+        result.update((name, amount) for name, amount in _amounts(whole.requests).items() if _pod_level(name))
+    _add(result, _amounts(pod.spec.overhead))
+    return result
+
+
+def spec_limits(pod: core.Pod) -> Requests:
+    """What the containers of the spec together may not exceed; those without a limit are left out of the sum."""
+    result = _aggregate(pod, lambda container: container.resources.limits, {})
+    whole = pod.spec.resources
+    if whole is not None:
+        result.update((name, amount) for name, amount in _amounts(whole.limits).items() if _pod_level(name))
+    for name, amount in _amounts(pod.spec.overhead).items():
+        if result.get(name):
+            result[name] += amount
     return result
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.scheduler import objects
 
-from pybernetes.scheduler import pod_requests
+from pybernetes.api import pod_requests
 from pybernetes.scheduler.node_info import PodInfo
 
 
