@@ -39,6 +39,10 @@ class Settings:
     node_monitor_period: float = 5.0
     node_monitor_grace_period: float = 50.0
     node_startup_grace_period: float = 60.0
+    node_eviction_rate: float = 0.1
+    secondary_node_eviction_rate: float = 0.01
+    large_cluster_size_threshold: int = 50
+    unhealthy_zone_threshold: float = 0.55
     cluster_cidr: str = ""
     """Where Pods' addresses come from; "" leaves that to others."""
     node_cidr_mask_size: int = 24

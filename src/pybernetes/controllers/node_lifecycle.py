@@ -50,7 +50,7 @@ class NodeLifecycleController:
         self._lease_resource = client.resource(coordination.Lease)
         self._recorder = context.recorder("node-controller", client)
         self._health: dict[str, _Health] = {}
-        self._zones = node_zones.Zones(context.clock, node_zones.Rates())
+        self._zones = node_zones.Zones(context.clock, context.settings)
         self.controller = controller.Controller("node_lifecycle", self.sync_node, clock=context.clock, workers=8)
         self._pod_controller = controller.Controller("node_lifecycle_pods", self.sync_pod, clock=context.clock)
         self.controller.watches(self._nodes, on_add=self._node_seen, on_update=self._node_updated)

@@ -3,25 +3,14 @@
 Upstream: pkg/controller/nodelifecycle (ComputeZoneState, handleDisruption), k8s.io/component-helpers/node/topology.
 """
 
-import dataclasses
 from collections.abc import Iterable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
-from pybernetes.controllers import node_taints
+from pybernetes.controllers import context, node_taints
 
 NORMAL, PARTIAL, FULL = "Normal", "PartialDisruption", "FullDisruption"
 _EXCLUDED = "node.kubernetes.io/exclude-disruption"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rates:
-    """Nodes per second; upstream's flags."""
-
-    normal: float = 0.1
-    secondary: float = 0.01
-    large_cluster: int = 50
-    unhealthy_zone: float = 0.55
 
 
 def zone_key(node: core.Node) -> str:
@@ -32,11 +21,11 @@ def zone_key(node: core.Node) -> str:
     return f"{region}:\x00:{zone}" if region or zone else ""
 
 
-def zone_state(ready: int, not_ready: int, rates: Rates) -> str:
+def zone_state(ready: int, not_ready: int, settings: context.Settings) -> str:
     """What the numbers mean."""
     if ready == 0 and not_ready > 0:
         return FULL
-    if not_ready > 2 and not_ready / (not_ready + ready) >= rates.unhealthy_zone:
+    if not_ready > 2 and not_ready / (not_ready + ready) >= settings.unhealthy_zone_threshold:
         return PARTIAL
     return NORMAL
 
@@ -44,9 +33,9 @@ def zone_state(ready: int, not_ready: int, rates: Rates) -> str:
 class Zones:
     """States of all zones, and one token bucket (one token deep) for each."""
 
-    def __init__(self, clock: clocks.Clock, rates: Rates) -> None:
+    def __init__(self, clock: clocks.Clock, settings: context.Settings) -> None:
         self._clock = clock
-        self._rates = rates
+        self._settings = settings
         self._next: dict[str, float] = {}
         self._qps: dict[str, float] = {}
         self.states: dict[str, str] = {}
@@ -60,7 +49,7 @@ class Zones:
             if _EXCLUDED not in node.metadata.labels:
                 count = counts.setdefault(zone_key(node), [0, 0])
                 count[node_taints.ready_status(node) != "True"] += 1
-        states = {zone: zone_state(ready, not_ready, self._rates) for zone, (ready, not_ready) in counts.items()}
+        states = {zone: zone_state(ready, not_ready, self._settings) for zone, (ready, not_ready) in counts.items()}
         if states == self.states:
             return False
         self.states = states
@@ -71,12 +60,16 @@ class Zones:
 
     def _rate(self, state: str, size: int) -> float:
         if state == PARTIAL:
-            return self._rates.secondary if size > self._rates.large_cluster else 0.0
-        return self._rates.normal
+            return (
+                self._settings.secondary_node_eviction_rate
+                if size > self._settings.large_cluster_size_threshold
+                else 0.0
+            )
+        return self._settings.node_eviction_rate
 
     def wait(self, zone: str) -> float | None:
         """Take a token: 0 if there was one, else seconds until there is; None where there will be none."""
-        rate = self._qps.get(zone, self._rates.normal)
+        rate = self._qps.get(zone, self._settings.node_eviction_rate)
         if rate <= 0 or self.all_disrupted:
             return None
         now = self._clock.monotonic()

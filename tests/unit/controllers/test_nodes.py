@@ -201,12 +201,12 @@ def test_toleration_seconds(tolerations, expected):
     [(0, 0, "Normal"), (0, 1, "FullDisruption"), (1, 2, "Normal"), (2, 3, "PartialDisruption"), (3, 3, "Normal")],
 )
 def test_zone_state(ready_nodes, not_ready, state):
-    assert node_zones.zone_state(ready_nodes, not_ready, node_zones.Rates()) == state
+    assert node_zones.zone_state(ready_nodes, not_ready, context.Settings()) == state
 
 
 async def test_zones_slow_down():
     clock = clocks.VirtualClock()
-    zones = node_zones.Zones(clock, node_zones.Rates())
+    zones = node_zones.Zones(clock, context.Settings())
 
     def nodes(good, bad):
         return [

@@ -25,6 +25,17 @@ CONCURRENT: dict[str, tuple[str, str]] = {
     "--concurrent-serviceaccount-token-syncs": ("concurrent_serviceaccount_token_syncs", "service account tokens"),
     "--concurrent-statefulset-syncs": ("concurrent_statefulset_syncs", "StatefulSets"),
 }
+NODE_PERIODS = {
+    "node_monitor_period": "how often nodes are looked at",
+    "node_monitor_grace_period": "how long a node may be silent",
+    "node_startup_grace_period": "how long a new node may be silent",
+}
+NODE_RATES = {
+    "node_eviction_rate": "from how many lost nodes a second Pods may be evicted",
+    "secondary_node_eviction_rate": "the same in a zone of which too many are lost; 0 in a small cluster",
+    "large_cluster_size_threshold": "up to how many nodes a cluster counts as small",
+    "unhealthy_zone_threshold": "the share of lost nodes that is too many, if they are at least three",
+}
 DEFAULTS = context.Settings()
 
 
@@ -55,15 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--root-ca-file", default="", metavar="FILE", help="the authority that Pods shall trust, put in every namespace"
     )
     life = parser.add_argument_group("Node lifecycle controller flags")
-    for flag, attribute, text in (
-        ("--node-monitor-period", "node_monitor_period", "how often nodes are looked at"),
-        ("--node-monitor-grace-period", "node_monitor_grace_period", "how long a node may be silent"),
-        ("--node-startup-grace-period", "node_startup_grace_period", "how long a new node may be silent"),
-    ):
+    for attribute, text in NODE_PERIODS.items():
         default = getattr(DEFAULTS, attribute)
-        life.add_argument(
-            flag, type=flags.seconds, default=default, metavar="DURATION", help=f"{text} (default: {default:g}s)"
-        )
+        help_text = f"{text} (default: {default:g}s)"
+        life.add_argument(_flag(attribute), type=flags.seconds, default=default, metavar="DURATION", help=help_text)
+    for attribute, text in NODE_RATES.items():
+        default = getattr(DEFAULTS, attribute)
+        help_text = f"{text} (default: {default:g})"
+        life.add_argument(_flag(attribute), type=type(default), default=default, metavar="N", help=help_text)
     collector = parser.add_argument_group("Pod garbage collector controller flags")
     collector.add_argument(
         "--terminated-pod-gc-threshold",
@@ -113,12 +123,14 @@ def settings(arguments: argparse.Namespace) -> context.Settings:
                 f"error reading root-ca-file at {arguments.root_ca_file}: {error}"
             ) from error
     return context.Settings(
-        node_monitor_period=arguments.node_monitor_period,
-        node_monitor_grace_period=arguments.node_monitor_grace_period,
-        node_startup_grace_period=arguments.node_startup_grace_period,
         terminated_pod_gc_threshold=arguments.terminated_pod_gc_threshold,
         cluster_cidr=arguments.cluster_cidr if arguments.allocate_node_cidrs else "",
         node_cidr_mask_size=arguments.node_cidr_mask_size,
         root_ca=root_ca,
+        **{attribute: getattr(arguments, attribute) for attribute in (*NODE_PERIODS, *NODE_RATES)},
         **{attribute: getattr(arguments, attribute) for attribute, _ in CONCURRENT.values()},
     )
+
+
+def _flag(attribute: str) -> str:
+    return "--" + attribute.replace("_", "-")
