@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import pathlib
 import platform
 import shutil
@@ -231,7 +232,7 @@ def demo_image(name: str = DEMO_IMAGE, busybox: str = "") -> Image:
 
 
 def write(path: pathlib.Path, images: Iterable[Image]) -> None:
-    """Write an archive; it appears under its name only when it is complete."""
-    partial = path.with_name(path.name + ".partial")
+    """Write an archive; it appears under its name only when it is complete, also when several nodes do so at once."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
     partial.write_bytes(archive(images))
     partial.rename(path)

@@ -6,6 +6,8 @@
 Upstream: pkg/controller/podgc.
 """
 
+from typing import Any
+
 from pybernetes.aio import tasks
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
@@ -116,7 +118,10 @@ class PodGCController:
         logger.info("PodGC is force deleting Pod", extra=logs.kv(pod=meta.key(pod)))
         try:
             if pod.status.phase not in ("Succeeded", "Failed"):
-                status = {"phase": "Failed", **({"conditions": [condition]} if condition else {})}
+                generation = pod.metadata.generation
+                status: dict[str, Any] = {"phase": "Failed", "observedGeneration": generation}
+                if condition:
+                    status["conditions"] = [{**condition, "observedGeneration": generation}]
                 patch = {"metadata": {"uid": pod.metadata.uid}, "status": status}
                 await self._resource.patch(name, patch, namespace, type="strategic", subresource="status")
             await self._resource.delete(name, namespace, grace_period=0, uid=pod.metadata.uid)

@@ -86,6 +86,7 @@ class TaintEvictionController:
         self._event(key, f"Marking for deletion Pod {key}")
         condition = {
             "type": "DisruptionTarget",
+            "observedGeneration": pod.metadata.generation,
             "status": "True",
             "reason": "DeletionByTaintManager",
             "message": "Taint manager: deleting due to NoExecute taint",
