@@ -165,6 +165,14 @@ class PodGroups:
         """Give the pod's group the limits that its spec asks for now."""
         self._hierarchies.write(self.parent(pod), cgroups.of_pod(pod, self._node, self._pids))
 
+    def group(self, pod: core.Pod, container_id: str) -> str:
+        """Where the runtime has put a container."""
+        return f"{self.parent(pod)}/{container_id}"
+
+    def cpu_statistics(self, pod: core.Pod, container_id: str) -> cgroups.CpuStatistics:
+        """How often a container was held back."""
+        return cgroups.cpu_statistics(self._hierarchies.read("cpu", self.group(pod, container_id), "cpu.stat"))
+
     def remove(self, pod: core.Pod) -> None:
         """The pod is gone."""
         self._hierarchies.remove(self.parent(pod))

@@ -54,7 +54,7 @@ class ContainerStarter:
         node: resources.Node,
     ) -> None:
         self._cri = cri
-        self._images = images
+        self.images = images
         self._hooks = hooks
         self._source = source
         self._events = events
@@ -69,7 +69,7 @@ class ContainerStarter:
     ) -> str:
         """Start it; the answer is the container's id."""
         try:
-            image = await self._images.ensure(pod, container, place.secrets, place.sandbox_config)
+            image = await self.images.ensure(pod, container, place.secrets, place.sandbox_config)
         except start_errors.StartError as failure:
             self._failed(pod, container, f"Error: {failure.reason}")
             raise

@@ -208,13 +208,15 @@ class Kubelet:
         """Listen for logs, exec and the like; simulated nodes have nothing to say."""
         if self.config.simulated or not self.config.port:
             return
+        provider = stats.StatsProvider(self.cri, self.clock, self.config, self.host, self.dispatcher.all_pods)
+        provider.groups, provider.limits = self.groups, self.limits
         view = server.NodeView(
             pods=self.dispatcher.all_pods,
             find_pod=self.dispatcher.find_pod,
             api_status=self.statuses.get,
             runtime_status=self.pleg.statuses.get,
             cri=self.cri,
-            stats=stats.StatsProvider(self.cri, self.clock, self.config, self.host, self.dispatcher.all_pods),
+            stats=provider,
         )
         guard = serving_auth.Guard(self.client, self.clock, self.config.node_name, anonymous=self.config.anonymous_auth)
         self.server = server.KubeletServer(view, self.config, self.clock, guard, http)

@@ -367,6 +367,7 @@ class RuntimeManager:
     def forget(self, uid: str, container_ids: Iterable[str]) -> None:
         """The pod is gone."""
         self.crash_backoff.forget(uid)
+        self._starter.images.forget(uid)
         for container_id in container_ids:
             self.actuated.pop(container_id, None)
 

@@ -1,7 +1,7 @@
 """The kubelet's own HTTPS server: what `kubectl logs`, `exec` and `port-forward` reach through the API server.
 
     /containerLogs/NS/POD/CONTAINER   /exec, /attach /NS/POD[/UID]/CONTAINER   /run   /portForward/NS/POD[/UID]
-    /pods  /healthz  /metrics  /metrics/resource  /stats/summary  /configz
+    /pods  /healthz  /metrics  /metrics/resource  /metrics/cadvisor  /stats/summary  /configz
 
 Sessions are the runtime's, which serves them on loopback, in SPDY: a caller that speaks SPDY is connected through byte
 by byte, the channels of a WebSocket are translated.
@@ -271,6 +271,8 @@ class KubeletServer:
         kind = "text/plain; version=0.0.4; charset=utf-8"
         if parts == ["resource"]:
             return messages.Response(200, [("Content-Type", kind)], await self._view.stats.resource_metrics())
+        if parts == ["cadvisor"]:
+            return messages.Response(200, [("Content-Type", kind)], await self._view.stats.cadvisor_metrics())
         if parts:
             return _text(404, "404 page not found\n")
         return messages.Response(200, [("Content-Type", kind)], metrics.DEFAULT.render(), compressible=True)

@@ -1,6 +1,6 @@
 """CPU and memory of node, pods and containers, as the metrics server and autoscalers read them.
 
-Upstream: pkg/kubelet/stats, pkg/kubelet/metrics/collectors/resource_metrics.go.
+Upstream: pkg/kubelet/stats, pkg/kubelet/metrics/collectors/resource_metrics.go, cadvisor/metrics/prometheus.go.
 """
 
 import os
@@ -11,9 +11,22 @@ from typing import Any
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
+from pybernetes.kubelet import cgroup_manager, machine, resources, runtime_status
 from pybernetes.kubelet import config as configs
-from pybernetes.kubelet import machine
 from pybernetes.kubelet.cri import runtime
+from pybernetes.telemetry import metrics
+
+_LABELS = ("container", "id", "image", "name", "namespace", "pod")
+_THROTTLING = (
+    ("container_cpu_cfs_periods_total", "Number of elapsed enforcement period intervals."),
+    ("container_cpu_cfs_throttled_periods_total", "Number of throttled period intervals."),
+    ("container_cpu_cfs_throttled_seconds_total", "Total time duration the container has been throttled."),
+)
+_USAGE = (
+    ("container_memory_working_set_bytes", "Current working set in bytes."),
+    ("container_spec_memory_limit_bytes", "Memory limit for the container."),
+    ("container_spec_cpu_shares", "CPU share of the container."),
+)
 
 
 class StatsProvider:
@@ -32,6 +45,8 @@ class StatsProvider:
         self._config = config
         self._machine = host
         self._pods = pods
+        self.groups: cgroup_manager.PodGroups | None = None
+        self.limits = resources.DEFAULT_NODE
         self._last_cpu: dict[str, tuple[int, int]] = {}
 
     async def summary(self) -> dict[str, Any]:
@@ -127,6 +142,37 @@ class StatsProvider:
             "scrape_error 0",
         ]
         return ("\n".join(lines) + "\n").encode()
+
+    async def cadvisor_metrics(self) -> bytes:
+        """`/metrics/cadvisor` in Prometheus text: of every running container, and how often its quota held it back."""
+        registry = metrics.Registry()
+        seconds = registry.counter(
+            "container_cpu_usage_seconds_total", "Cumulative cpu time consumed in seconds.", (*_LABELS, "cpu")
+        )
+        throttling = [registry.counter(name, text, _LABELS) for name, text in _THROTTLING]
+        usage = [registry.gauge(name, text, _LABELS) for name, text in _USAGE]
+        pods = {pod.metadata.uid: pod for pod in self._pods()}
+        image_of = {one.id: one.image for one in await self._cri.list_containers()}
+        for one in await self._cri.stats():
+            pod = pods.get(one.pod_uid)
+            container = runtime_status.find_container(pod.spec, one.name) if pod is not None else None
+            if pod is None or container is None:
+                continue
+            group = self.groups.group(pod, one.container_id) if self.groups is not None else ""
+            image, metadata = image_of.get(one.container_id, ""), pod.metadata
+            labels = (one.name, group, image, one.container_id, metadata.namespace, metadata.name)
+            seconds.labels(*labels, "total").set(one.cpu_nanoseconds / 1e9)
+            given = resources.linux_resources(pod, container, self.limits)
+            values = (one.memory_working_set, given.get("memory_limit_in_bytes", 0), given["cpu_shares"])
+            for family, value in zip(usage, values, strict=True):
+                family.labels(*labels).set(value)
+            if self.groups is not None and given.get("cpu_quota"):
+                held = self.groups.cpu_statistics(pod, one.container_id)
+                for family, amount in zip(
+                    throttling, (held.periods, held.throttled_periods, held.throttled), strict=True
+                ):
+                    family.labels(*labels).set(amount)
+        return registry.render()
 
 
 def node_cpu_nanoseconds() -> int:

@@ -11,6 +11,7 @@ from pybernetes.apiserver.admission import (
     namespace_lifecycle,
     node_restriction,
     priority,
+    runtime_class,
     service_account,
     storage_object_in_use_protection,
     taint_nodes_by_condition,
@@ -25,6 +26,7 @@ DEFAULT_PLUGINS: tuple[Plugin, ...] = (
     priority.Priority(),
     default_toleration_seconds.DefaultTolerationSeconds(),
     storage_object_in_use_protection.StorageObjectInUseProtection(),
+    runtime_class.RuntimeClass(),
 )
 
 
