@@ -27,6 +27,8 @@ class Place:
         self.port = free_port()
         self._group = group
         self._processes: list[asyncio.subprocess.Process] = []
+        self.log: list[str] = []
+        """What every process said."""
         config = configs.ClusterConfig(port=self.port, nodes=0)
         keys = pki.Pki(path, self.clock)
         keys.ensure(pki.component_leaves(config))
@@ -62,11 +64,13 @@ class Place:
         assert any(until in line for line in lines), "".join(lines)
         return process
 
-    @staticmethod
-    async def _follow(process: asyncio.subprocess.Process, until: str, said: asyncio.Event, lines: list[str]) -> None:
+    async def _follow(
+        self, process: asyncio.subprocess.Process, until: str, said: asyncio.Event, lines: list[str]
+    ) -> None:
         assert process.stderr is not None
         async for line in process.stderr:
             lines.append(line.decode())
+            self.log.append(lines[-1])
             if until in lines[-1]:
                 said.set()
         said.set()

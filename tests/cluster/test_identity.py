@@ -1,5 +1,7 @@
 """Tokens, reviews and the limits of nodes, through the real server."""
 
+import base64
+
 import pytest
 
 from pybernetes.apimachinery import errors
@@ -40,6 +42,35 @@ async def test_a_forged_token_is_not(cluster: Cluster) -> None:
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": forged}}
     answer = await cluster.client.dynamic("authentication.k8s.io/v1", "TokenReview").create(review)
     assert not answer["status"].get("authenticated")
+
+
+@pytest.mark.cluster(nodes=0, scheduler=False, controllers=("serviceaccount", "serviceaccount-token"))
+async def test_tokens_kept_in_secrets(cluster: Cluster) -> None:
+    """A token Secret is filled, its token is known while it is there, and it goes with its account."""
+    accounts, secrets = cluster.client.dynamic("v1", "ServiceAccount"), cluster.client.dynamic("v1", "Secret")
+    about = {"annotations": {"kubernetes.io/service-account.name": "old"}}
+    made = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token"}
+    await accounts.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "old"}}, "default")
+    for name in ("first", "second"):
+        await secrets.create({**made, "metadata": {"name": name, **about}}, "default")
+    found = await cluster.wait("v1", "Secret", lambda all_: all("token" in one.get("data", {}) for one in all_))
+    tokens = {one["metadata"]["name"]: base64.b64decode(one["data"]["token"]).decode() for one in found}
+    assert set(found[0]["data"]) == {"ca.crt", "namespace", "token"}
+    account = await accounts.get("old", "default")
+    uids = {one["metadata"]["annotations"]["kubernetes.io/service-account.uid"] for one in found}
+    assert uids == {account["metadata"]["uid"]}
+
+    async def review(name: str) -> dict:
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": tokens[name]}}
+        return (await cluster.client.dynamic("authentication.k8s.io/v1", "TokenReview").create(asked))["status"]
+
+    answer = await review("first")
+    assert answer["user"]["username"] == "system:serviceaccount:default:old"
+    await secrets.delete("first", "default")
+    assert "invalidated" in (await review("first"))["error"]
+    await accounts.delete("old", "default")
+    await cluster.wait("v1", "Secret", lambda left: not left)
+    assert not (await review("second")).get("authenticated")
 
 
 async def test_short_lives_are_refused(cluster: Cluster) -> None:

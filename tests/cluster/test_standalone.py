@@ -1,6 +1,7 @@
 """Each component as a process of its own, over real TLS: what `kube-apiserver`, `kube-scheduler` … do alone."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -51,6 +52,84 @@ async def test_a_control_plane_of_three_processes(place: Place) -> None:
     await place.stop()  # the audit log is written a few times a second, and at the end
     audit = (place.path / "audit.log").read_text()
     assert f'"username":"{ACCOUNTS}replicaset-controller"' in audit.replace('": "', '":"')
+
+
+FAST = ("--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=500ms")
+
+
+async def _manager(place: Place, until: str, port: int) -> asyncio.subprocess.Process:
+    return await place.run(
+        until,
+        *("kube-controller-manager", "--kubeconfig=kube-controller-manager.conf", "--bind-address=127.0.0.1"),
+        *(f"--secure-port={port}", "--controllers=namespace,garbagecollector,job", *FAST),
+    )
+
+
+async def test_one_manager_after_another(place: Place) -> None:
+    """Seed D1: the Lease names who works; another takes over from one that was killed, and from one that has ended."""
+    await place.api_server()
+    first = await _manager(place, "Started controller", free_port())
+    second = await _manager(place, "Attempting to acquire", free_port())
+    async with place.client() as client:
+        leases = client.resource(coordination.Lease)
+        page = await leases.list("kube-system", field_selector="metadata.name=kube-controller-manager")
+        (lease,) = page.items
+        assert lease.spec.leaseTransitions == 0
+        first.kill()
+        await first.wait()
+        holders = [lease.spec.holderIdentity or ""]
+        watch = leases.watch(
+            "kube-system",
+            resource_version=page.resource_version,
+            field_selector="metadata.name=kube-controller-manager",
+        )
+        async with asyncio.timeout(30), watch as events:
+            holders.append(await _next_holder(events, holders[0]))
+            await _manager(place, "Attempting to acquire", free_port())
+            second.terminate()
+            assert await second.wait() == 0
+            holders.append(await _next_holder(events, holders[1]))
+            holders.append(await _next_holder(events, ""))
+    assert holders[2] == ""
+    assert len({*holders}) == 4
+
+
+async def _next_holder(events: AsyncIterator[rest.WatchEvent[coordination.Lease]], before: str) -> str:
+    async for event in events:
+        if event.type != "BOOKMARK" and event.object.spec.holderIdentity != before:
+            return event.object.spec.holderIdentity or ""
+    raise AssertionError("the watch ended")
+
+
+async def test_the_life_of_a_controller_manager(place: Place) -> None:
+    """Seed C1: it serves, holds the Lease, starts the controllers; SIGTERM: exit code 0, the Lease is free."""
+    await place.api_server()
+    process = await _manager(place, "Caches are synced", free_port())
+    told = ("Serving securely", "Successfully acquired lease", "Started controller")
+    first = [next(number for number, line in enumerate(place.log) if words in line) for words in told]
+    assert first == sorted(first)
+    process.terminate()
+    assert await process.wait() == 0
+    async with place.client() as client:
+        lease = await client.resource(coordination.Lease).get("kube-controller-manager", "kube-system")
+    assert lease.spec.holderIdentity == ""
+
+
+async def test_health_and_debugging(place: Place) -> None:
+    """Seed C4: each controller has its check, and those that show something have a page, for whoever may see it."""
+    (place.path / "tokens").write_text('t0ken,me,1,"system:masters"\n')
+    await place.api_server("--token-auth-file=tokens")
+    port = free_port()
+    await _manager(place, "Proceeding to collect garbage", port)
+    code, text = await _ask(place.clock, port, "/healthz?verbose")
+    names = ("leaderElection", "namespace-controller", "garbage-collector-controller", "job-controller")
+    assert (code, text) == (200, "".join(f"[+]{name} ok\n" for name in names) + "healthz check passed\n")
+    me = {"Authorization": "Bearer t0ken"}
+    assert (await _ask(place.clock, port, "/debug/controllers/garbagecollector/graph"))[0] == 403
+    code, text = await _ask(place.clock, port, "/debug/controllers/garbagecollector/graph", me)
+    assert code == 200
+    assert text.startswith("strict digraph full {\n")
+    assert (await _ask(place.clock, port, "/debug/controllers/namespace/graph", me))[0] == 404
 
 
 async def test_objects_outlive_the_api_server(place: Place) -> None:

@@ -11,8 +11,10 @@ ROWS = {
     "H": (1, 2, 3, 4, 5),
     "K": (1, 2, 3, 4, 5, 6, 7),
     "M": (1, 2, 3, 4, 5, 6),
+    "C": (1, 2, 3, 4, 5),
+    "D": (1,),
 }
-"""ReplicaSet controller, Pod creation, scheduler, kubelet, machinery."""
+"""ReplicaSet controller, Pod creation, scheduler, kubelet, machinery, controller manager, leader election."""
 
 
 def test_every_row_has_its_test() -> None:

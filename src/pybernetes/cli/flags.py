@@ -84,6 +84,9 @@ def add_leader_election(parser: argparse.ArgumentParser, name: str) -> None:
     often = "how long to wait between tries (default: 2s)"
     group.add_argument("--leader-elect-retry-period", type=seconds, default=2.0, metavar="DURATION", help=often)
     group.add_argument(
+        "--leader-elect-resource-lock", choices=("leases",), default="leases", help="what is held (default: leases)"
+    )
+    group.add_argument(
         "--leader-elect-resource-name", default=name, metavar="NAME", help="the Lease's name (default: %(default)s)"
     )
     group.add_argument(

@@ -28,6 +28,8 @@ from pybernetes.telemetry import logs, metrics
 logger = logs.get("leaderelection")
 
 _JITTER = 1.2
+_TOLERANCE = 20.0
+"""Seconds past its end after which holding on to a lease counts as ill."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,6 +95,13 @@ class LeaderElector:
         """Who held the lease when it was last seen."""
         spec = self._observed.spec if self._observed else None
         return (spec.holderIdentity or "") if spec else ""
+
+    def check(self) -> str | None:
+        """What is wrong: to be the leader of a lease that ran out a while ago."""
+        late = self._clock.monotonic() - self._observed_at > self._timing.lease_duration + _TOLERANCE
+        return (
+            f"failed election to renew leadership on lease {self.name}" if self.state is State.LEADER and late else None
+        )
 
     async def run(self, lead: Callable[[], Awaitable[object]]) -> None:
         """Wait to be the leader, then run `lead`; when it ends or this is cancelled, give the lease back."""

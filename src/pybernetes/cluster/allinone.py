@@ -62,7 +62,7 @@ async def run_control_plane(
         await api.ready()
         report.stage("API server")
         group = await stack.enter_async_context(tasks.TaskGroup("control plane"))
-        settings = dataclasses.replace(choices.settings, root_ca=secrets.authority.certificate.decode())
+        settings = components.controller_settings(choices.settings, secrets)
         controllers = components.controller_manager(who, clock, settings, choices.controllers)
         await _start_others(config, controllers, who, clock, group)
         report.stage("controllers and scheduler")

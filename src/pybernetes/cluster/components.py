@@ -85,6 +85,15 @@ def http_settings() -> protocol.Settings:
     return protocol.Settings(error_response=error_response, name="kube-apiserver")
 
 
+def controller_settings(settings: controller_context.Settings, secrets: Secrets) -> controller_context.Settings:
+    """These settings, with what the controllers must know of the control plane's keys."""
+    return dataclasses.replace(
+        settings,
+        root_ca=settings.root_ca or secrets.authority.certificate.decode(),
+        service_account_key=secrets.service_account_key.decode(),
+    )
+
+
 def controller_manager(
     who: identities.Identities,
     clock: clocks.Clock,

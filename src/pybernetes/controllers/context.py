@@ -4,8 +4,8 @@ Upstream: cmd/kube-controller-manager/app (ControllerContext, ControllerDescript
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
@@ -17,6 +17,14 @@ class Runnable(Protocol):
 
     async def run(self) -> None:
         """Work until cancelled."""
+
+
+@runtime_checkable
+class Debuggable(Protocol):
+    """A controller that shows something of itself below /debug/controllers/NAME."""
+
+    def debug(self, path: str, query: Mapping[str, Sequence[str]]) -> tuple[str, bytes] | None:
+        """Content type and body for the rest of the path (`/graph`); None: there is nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,14 +60,20 @@ class Settings:
     signing_certificate: str = ""
     signing_key: str = dataclasses.field(default="", repr=False)
     """The authority (PEM) that signs CertificateSigningRequests; without it nobody does."""
+    service_account_key: str = dataclasses.field(default="", repr=False)
+    """The private key (PEM) that signs tokens kept in Secrets; without it there are none."""
     root_ca: str = ""
     """The CA certificate (PEM) that clients of this cluster's API server must trust."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ControllerContext:
-    """Handed to every controller's constructor. `client_for(name)` acts as that service account of kube-system."""
+    """Handed to every controller's constructor. `client_for(name)` acts as that service account of kube-system.
 
+    `client` is the manager's own: for whoever makes the tokens of those accounts.
+    """
+
+    client: rest.Client
     client_for: Callable[[str], rest.Client]
     informers: informer.InformerFactory
     clock: clocks.Clock

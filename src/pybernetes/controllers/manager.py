@@ -9,18 +9,23 @@ from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
-from pybernetes.client import informer, rest
+from pybernetes.apimachinery import errors
+from pybernetes.client import decode, informer, rest, transport
 from pybernetes.controllers import table
-from pybernetes.controllers.context import ControllerContext, Settings
+from pybernetes.controllers.context import ControllerContext, Runnable, Settings
 from pybernetes.telemetry import logs
 
 logger = logs.get("controllermanager")
+
+API_SERVER_TIMEOUT = 10.0
+API_SERVER_RETRY = 1.0
 
 
 class ControllerManager:
     """All controllers of one process.
 
-    `client` reads for everybody; `client_for(name)` gives each controller the identity it writes with.
+    `client` reads for everybody; `client_for(name)` gives each controller the identity it writes with. `built` hears of
+    every controller that will run.
     """
 
     def __init__(
@@ -30,12 +35,14 @@ class ControllerManager:
         clock: clocks.Clock,
         settings: Settings,
         selection: tuple[str, ...] = ("*",),
+        built: Callable[[str, Runnable], object] | None = None,
     ) -> None:
         self._client = client
         self._client_for = client_for
         self._clock = clock
         self._settings = settings
         self._rows = table.enabled(selection)
+        self._built = built or (lambda name, controller: None)
         self.started = asyncio.Event()
         """Set when every controller runs and every cache is complete."""
 
@@ -43,15 +50,38 @@ class ControllerManager:
         """Run until cancelled; a controller that crashes ends them all."""
         async with tasks.TaskGroup("kube-controller-manager") as group:
             informers = informer.InformerFactory(self._client, self._clock, group)
-            context = ControllerContext(self._client_for, informers, self._clock, group, self._settings)
-            for name, row in self._rows.items():
-                controller = row.constructor(context)
-                if controller is None:
-                    logger.warning("Skipping controller", extra=logs.kv(controller=name))
-                    continue
+            context = ControllerContext(self._client, self._client_for, informers, self._clock, group, self._settings)
+            # all or none: a controller that cannot be built ends this before any other has done anything
+            for name, controller in (await self._build(context)).items():
+                self._built(name, controller)
                 group.start(controller.run(), name)
                 logger.info("Started controller", extra=logs.kv(controller=name))
             await informers.start()
             await informers.wait_for_sync()
             self.started.set()
             await group.wait()
+
+    async def _build(self, context: ControllerContext) -> dict[str, Runnable]:
+        """The controllers in the table's order, less those for which there is nothing to do here."""
+        served = await self._served_groups()
+        made = {}
+        for name, row in self._rows.items():
+            controller = row.constructor(context) if row.group in served else None
+            if controller is None:
+                logger.warning("Warning: skipping controller", extra=logs.kv(controller=name))
+            else:
+                made[name] = controller
+        return made
+
+    async def _served_groups(self) -> set[str]:
+        """The server's API groups; it is given ten seconds to answer."""
+        deadline = self._clock.monotonic() + API_SERVER_TIMEOUT
+        while True:
+            try:
+                listed = decode.plain((await self._client.raw("GET", "/apis")).body)
+                return {"", *(group["name"] for group in listed["groups"])}
+            except (errors.StatusError, transport.TransportError) as error:
+                logger.warning("failed to wait for apiserver being healthy: %s", error)
+                if self._clock.monotonic() >= deadline:
+                    raise
+            await self._clock.sleep(API_SERVER_RETRY)

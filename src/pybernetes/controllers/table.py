@@ -21,6 +21,7 @@ from pybernetes.controllers import (
     resource_quota,
     root_ca_publisher,
     service_account,
+    service_account_tokens,
     taint_eviction,
     ttl_after_finished,
 )
@@ -44,28 +45,42 @@ class ControllerDescriptor:
     constructor: Callable[[ControllerContext], Runnable | None]
     """None: the settings leave it nothing to do."""
     alias: str = ""
+    group: str = ""
+    """The API group without which there is nothing to control."""
     on_by_default: bool = True
 
 
 CONTROLLERS: dict[str, ControllerDescriptor] = {
+    # first, as it makes what the others may need to log in
+    "serviceaccount-token-controller": ControllerDescriptor(
+        service_account_tokens.tokens_controller, "serviceaccount-token"
+    ),
     "endpoints-controller": ControllerDescriptor(endpoints.EndpointsController, "endpoint"),
     "endpointslice-mirroring-controller": ControllerDescriptor(
-        endpointslice_mirroring.EndpointSliceMirroringController, "endpointslicemirroring"
+        endpointslice_mirroring.EndpointSliceMirroringController, "endpointslicemirroring", "discovery.k8s.io"
     ),
-    "endpointslice-controller": ControllerDescriptor(endpointslice.EndpointSliceController, "endpointslice"),
+    "endpointslice-controller": ControllerDescriptor(
+        endpointslice.EndpointSliceController, "endpointslice", "discovery.k8s.io"
+    ),
     "namespace-controller": ControllerDescriptor(namespace.NamespaceController, "namespace"),
-    "disruption-controller": ControllerDescriptor(disruption.DisruptionController, "disruption"),
+    "disruption-controller": ControllerDescriptor(disruption.DisruptionController, "disruption", "policy"),
     "resourcequota-controller": ControllerDescriptor(resource_quota.ResourceQuotaController, "resourcequota"),
-    "certificatesigningrequest-signing-controller": ControllerDescriptor(certificates.signing, "csrsigning"),
-    "certificatesigningrequest-approving-controller": ControllerDescriptor(
-        certificates.ApprovingController, "csrapproving"
+    "certificatesigningrequest-signing-controller": ControllerDescriptor(
+        certificates.signing, "csrsigning", "certificates.k8s.io"
     ),
-    "certificatesigningrequest-cleaner-controller": ControllerDescriptor(certificates.CleanerController, "csrcleaner"),
+    "certificatesigningrequest-approving-controller": ControllerDescriptor(
+        certificates.ApprovingController, "csrapproving", "certificates.k8s.io"
+    ),
+    "certificatesigningrequest-cleaner-controller": ControllerDescriptor(
+        certificates.CleanerController, "csrcleaner", "certificates.k8s.io"
+    ),
     "clusterrole-aggregation-controller": ControllerDescriptor(
-        cluster_role_aggregation.ClusterRoleAggregationController, "clusterrole-aggregation"
+        cluster_role_aggregation.ClusterRoleAggregationController,
+        "clusterrole-aggregation",
+        "rbac.authorization.k8s.io",
     ),
     "ttl-after-finished-controller": ControllerDescriptor(
-        ttl_after_finished.TTLAfterFinishedController, "ttl-after-finished"
+        ttl_after_finished.TTLAfterFinishedController, "ttl-after-finished", "batch"
     ),
     "node-ipam-controller": ControllerDescriptor(node_ipam.node_ipam, "nodeipam"),
     "node-lifecycle-controller": ControllerDescriptor(node_lifecycle.NodeLifecycleController, "nodelifecycle"),
@@ -76,10 +91,10 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
         root_ca_publisher.RootCACertPublisher, "root-ca-cert-publisher"
     ),
     "garbage-collector-controller": ControllerDescriptor(garbage_collector.GarbageCollector, "garbagecollector"),
-    "daemonset-controller": ControllerDescriptor(daemonset.DaemonSetsController, "daemonset"),
-    "statefulset-controller": ControllerDescriptor(statefulset.StatefulSetController, "statefulset"),
-    "job-controller": ControllerDescriptor(job.JobController, "job"),
-    "cronjob-controller": ControllerDescriptor(cronjob.CronJobController, "cronjob"),
+    "daemonset-controller": ControllerDescriptor(daemonset.DaemonSetsController, "daemonset", "apps"),
+    "statefulset-controller": ControllerDescriptor(statefulset.StatefulSetController, "statefulset", "apps"),
+    "job-controller": ControllerDescriptor(job.JobController, "job", "batch"),
+    "cronjob-controller": ControllerDescriptor(cronjob.CronJobController, "cronjob", "batch"),
     "persistentvolume-binder-controller": ControllerDescriptor(
         volumes.PersistentVolumeController, "persistentvolume-binder"
     ),
@@ -89,8 +104,8 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "persistentvolume-protection-controller": ControllerDescriptor(
         protection.VolumeProtectionController, "pv-protection"
     ),
-    "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment"),
-    "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset"),
+    "deployment-controller": ControllerDescriptor(deployment.DeploymentController, "deployment", "apps"),
+    "replicaset-controller": ControllerDescriptor(replicaset.replica_set, "replicaset", "apps"),
     "replicationcontroller-controller": ControllerDescriptor(
         replicaset.replication_controller, "replicationcontroller"
     ),

@@ -108,8 +108,7 @@ class Cluster:
             await asyncio.sleep(0)
 
     def _settings(self) -> controller_context.Settings:
-        settings = self.options.settings
-        return dataclasses.replace(settings, root_ca=settings.root_ca or self._secrets.authority.certificate.decode())
+        return components.controller_settings(self.options.settings, self._secrets)
 
     async def stop(self) -> None:
         """End everything."""

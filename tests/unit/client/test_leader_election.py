@@ -62,6 +62,7 @@ async def test_the_lease_is_made_and_renewed(
 async def test_only_one_leads_and_a_release_hands_over_at_once(
     server: Any, pair: tuple[Candidate, Candidate], virtual: clock.VirtualClock
 ) -> None:
+    """Seed D1: one leads at a time; a clean exit releases, and the other leads at its next look."""
     a, b = pair
     async with tasks.TaskGroup("test") as group:
         first = group.start(a.run(), "a")
@@ -83,6 +84,7 @@ async def test_only_one_leads_and_a_release_hands_over_at_once(
 async def test_a_dead_leader_is_replaced_after_the_lease_has_run_out(
     server: Any, pair: tuple[Candidate, Candidate], virtual: clock.VirtualClock
 ) -> None:
+    """Seed D1: whoever was killed is replaced about 17 seconds later, not before its lease has run out."""
     server.put(LEASE, spec={"holderIdentity": "dead", "leaseDurationSeconds": 15, "renewTime": "1999-01-01T00:00:00Z"})
     async with tasks.TaskGroup("test") as group:
         group.start(pair[0].run(), "a")
@@ -95,6 +97,7 @@ async def test_a_dead_leader_is_replaced_after_the_lease_has_run_out(
 async def test_a_leader_that_cannot_renew_stops_after_ten_seconds(
     server: Any, pair: tuple[Candidate, Candidate], virtual: clock.VirtualClock
 ) -> None:
+    """Seed D1: never two: a leader that is cut off stops five seconds before another may begin."""
     outcome: list[BaseException] = []
 
     async def run() -> None:

@@ -74,7 +74,7 @@ class Cluster:
         reader = self.client_for("system:kube-controller-manager")
         informers = informer.InformerFactory(reader, self.clock, self._group)
         return context.ControllerContext(
-            self.account, informers, self.clock, self._group, settings or context.Settings(root_ca="CA")
+            reader, self.account, informers, self.clock, self._group, settings or context.Settings(root_ca="CA")
         )
 
     def account(self, name: str) -> rest.Client:

@@ -1,10 +1,13 @@
 """All controllers together: they have the rights they need, and are quiet when nothing happens."""
 
+import collections
 import logging
 
+import msgspec
 import pytest
 
-from pybernetes.controllers import table
+from pybernetes.controllers import context, manager, table
+from pybernetes.http import messages
 
 # upstream's NewControllerDescriptors that are on by default and have no counterpart yet
 UPSTREAM = {
@@ -47,7 +50,78 @@ UPSTREAM = {
 
 
 def test_names_and_aliases_are_upstreams():
+    """Seed C2: the map of controllers has upstream's names and aliases, and both select."""
     assert {name: row.alias for name, row in table.CONTROLLERS.items()}.items() <= UPSTREAM.items()
+    assert set(table.enabled()) - set(table.enabled(("*", "-replicaset"))) == {"replicaset-controller"}
+    assert set(table.enabled(("job-controller", "podgc"))) == {"job-controller", "pod-garbage-collector-controller"}
+
+
+async def test_what_is_not_served_is_skipped(cluster, caplog):
+    """Seed C3: without its API, and without what its settings need, a controller is skipped, and the log says so."""
+    handle = cluster.gate
+
+    async def without_batch(request):
+        answer = await handle(request)
+        if request.path == "/apis":
+            listed = msgspec.json.decode(b"".join(answer.body))
+            listed["groups"] = [one for one in listed["groups"] if one["name"] != "batch"]
+            return messages.Response(200, [("Content-Type", "application/json")], msgspec.json.encode(listed))
+        return answer
+
+    cluster.gate = without_batch
+    await cluster.run("job", "nodeipam", "namespace")
+    skipped = [record.kv["controller"] for record in caplog.records if "skipping" in record.getMessage()]
+    assert sorted(skipped) == ["job-controller", "node-ipam-controller"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [({"cluster_cidr": "nonsense"}, "nonsense"), ({"service_account_key": "nonsense"}, "Unable to load PEM")],
+)
+async def test_nothing_starts_when_one_cannot_be_built(cluster, broken, reason):
+    """Seed C3: a controller that cannot be built ends the manager before any other has started."""
+    client = cluster.client_for("system:kube-controller-manager")
+    settings = context.Settings(root_ca="CA", **broken)
+    built = []
+    running = manager.ControllerManager(
+        client, cluster.account, cluster.clock, settings, built=lambda name, controller: built.append(name)
+    )
+    with pytest.raises(ValueError, match=reason):
+        await running.run()
+    assert built == []
+
+
+async def test_tokens_come_first(cluster):
+    """Seed C4: the controller that makes tokens is built before all others."""
+    assert next(iter(table.enabled())) == "serviceaccount-token-controller"
+
+
+async def test_one_watch_of_each_resource_and_writes_under_own_names(cluster):
+    """Seed C5: however many controllers use Pods, there is one watch; each writes as its own service account."""
+    watched, writers = collections.Counter(), set()
+    handle = cluster.gate
+
+    async def note(request):
+        user = request.headers.get("authorization").removeprefix("Bearer ")
+        if "watch" in request.query:
+            watched[user, request.path] += 1
+        elif request.method != "GET" and user != "admin":
+            writers.add(user)
+        return await handle(request)
+
+    cluster.gate = note
+    await cluster.run("*")
+    await scene(cluster)
+    await cluster.settle()
+    await cluster.start_pods("a")
+    await cluster.settle(10)
+    manager_name = "system:kube-controller-manager"
+    assert watched[manager_name, "/api/v1/pods"] == 1
+    assert set(watched.values()) == {1}
+    assert {user for user, _ in watched} == {manager_name}
+    accounts = "system:serviceaccount:kube-system:"
+    assert writers >= {f"{accounts}{name}-controller" for name in ("deployment", "replicaset", "job", "statefulset")}
+    assert all(user.startswith(accounts) for user in writers)
 
 
 async def scene(cluster):

@@ -1,10 +1,15 @@
-"""Bound service-account tokens: issued by TokenRequest, good while the account, and the Pod it is bound to, exist.
+"""Tokens of service accounts.
+
+Bound ones are issued by TokenRequest, and good while the account, and the Pod they are bound to, exist. Legacy ones
+never expire; they are good while they stand in their Secret.
 
 A token that proved good is remembered for ten seconds (as upstream does), so that a busy client costs one look-up.
-Upstream: pkg/serviceaccount (claims.go, jwt.go), pkg/registry/core/serviceaccount/storage/token.go.
+Upstream: pkg/serviceaccount (claims.go, jwt.go, legacy.go), pkg/registry/core/serviceaccount/storage/token.go.
 """
 
+import base64
 import dataclasses
+import hmac
 import secrets
 import uuid
 from typing import Any
@@ -23,6 +28,10 @@ POD_UID = "authentication.kubernetes.io/pod-uid"
 NODE_NAME = "authentication.kubernetes.io/node-name"
 NODE_UID = "authentication.kubernetes.io/node-uid"
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+_LEGACY_CLAIM = "kubernetes.io/serviceaccount/"
+_LEGACY_FIELDS = ("namespace", "secret.name", "service-account.name", "service-account.uid")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,7 +111,8 @@ class ServiceAccountTokens:
         found = await self._check(token, audiences)
         if found is None:
             return None
-        return found, tuple(one for one in audiences if one in self._claims(token)["aud"])
+        meant = self._claims(token).get("aud", self.audiences)
+        return found, tuple(one for one in audiences if one in meant)
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -114,6 +124,8 @@ class ServiceAccountTokens:
         if token.count(".") != 2:
             return None
         claims = self._claims(token)
+        if claims.get("iss") == LEGACY_ISSUER:
+            return await self._check_legacy(token, claims) if set(audiences) & set(self.audiences) else None
         if claims.get("iss") != self.issuer:
             return None
         now = self._clock.now().timestamp()
@@ -128,12 +140,41 @@ class ServiceAccountTokens:
                 await self._check_exists(resource, private["namespace"], private[kind])
         return _user(claims)
 
+    async def _check_legacy(self, token: str, claims: dict[str, Any]) -> users.UserInfo:
+        namespace, secret_name, name, uid = (str(claims.get(_LEGACY_CLAIM + field, "")) for field in _LEGACY_FIELDS)
+        if not (namespace and secret_name and name and uid) or claims.get("sub") != user_name(namespace, name):
+            raise authenticator.RejectedError("sub claim is invalid")
+        secret = await self._objects.get("", "secrets", namespace, secret_name)
+        if secret is None or "deletionTimestamp" in secret["metadata"]:
+            raise authenticator.RejectedError("Token has been invalidated")
+        stored = base64.b64decode((secret.get("data") or {}).get("token", ""))
+        if not hmac.compare_digest(stored, token.encode()):
+            raise authenticator.RejectedError("Token does not match server's copy")
+        account = await self._objects.get("", "serviceaccounts", namespace, name)
+        if account is None or "deletionTimestamp" in account["metadata"]:
+            raise authenticator.RejectedError(f"ServiceAccount {namespace}/{name} has been deleted")
+        if account["metadata"]["uid"] != uid:
+            raise authenticator.RejectedError(
+                f"ServiceAccount UID ({account['metadata']['uid']}) does not match claim ({uid})"
+            )
+        if INVALID_SINCE in (secret["metadata"].get("labels") or {}):
+            raise authenticator.RejectedError(
+                f"the token in secret {namespace}/{secret_name} for service account {namespace}/{name} has been marked "
+                "invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "
+                f"'{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
+            )
+        return users.UserInfo(claims["sub"], _groups(namespace), uid)
+
     async def _check_exists(self, resource: str, namespace: str, reference: dict[str, str]) -> None:
         found = await self._objects.get("", resource, namespace, reference["name"])
         if found is None or found["metadata"]["uid"] != reference["uid"]:
             raise authenticator.RejectedError(
                 f"{resource} {namespace}/{reference['name']} has been deleted or replaced"
             )
+
+
+def _groups(namespace: str) -> tuple[str, ...]:
+    return (GROUP, f"{GROUP}:{namespace}", users.AUTHENTICATED)
 
 
 def _user(claims: dict[str, Any]) -> users.UserInfo:
@@ -144,5 +185,4 @@ def _user(claims: dict[str, Any]) -> users.UserInfo:
             extra[name_key] = (private[kind]["name"],)
             if private[kind].get("uid"):
                 extra[uid_key] = (private[kind]["uid"],)
-    groups = (GROUP, f"{GROUP}:{private['namespace']}", users.AUTHENTICATED)
-    return users.UserInfo(claims["sub"], groups, private["serviceaccount"]["uid"], extra)
+    return users.UserInfo(claims["sub"], _groups(private["namespace"]), private["serviceaccount"]["uid"], extra)

@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generic.add_argument(
         "--root-ca-file", default="", metavar="FILE", help="the authority that Pods shall trust, put in every namespace"
     )
+    generic.add_argument(
+        "--service-account-private-key-file",
+        default="",
+        metavar="FILE",
+        help="the key that signs the tokens kept in Secrets (default: none, there are no such tokens)",
+    )
     life = parser.add_argument_group("Node lifecycle controller flags")
     for attribute, text in NODE_PERIODS.items():
         default = getattr(DEFAULTS, attribute)
@@ -114,19 +120,12 @@ async def _work(arguments: argparse.Namespace) -> None:
 
 def settings(arguments: argparse.Namespace) -> context.Settings:
     """What the flags say to controllers. Raises SettingsError."""
-    root_ca = ""
-    if arguments.root_ca_file:
-        try:
-            root_ca = pathlib.Path(arguments.root_ca_file).read_text()
-        except OSError as error:
-            raise connections.SettingsError(
-                f"error reading root-ca-file at {arguments.root_ca_file}: {error}"
-            ) from error
     return context.Settings(
         terminated_pod_gc_threshold=arguments.terminated_pod_gc_threshold,
         cluster_cidr=arguments.cluster_cidr if arguments.allocate_node_cidrs else "",
         node_cidr_mask_size=arguments.node_cidr_mask_size,
-        root_ca=root_ca,
+        root_ca=_read("root-ca-file", arguments.root_ca_file),
+        service_account_key=_read("service-account-private-key-file", arguments.service_account_private_key_file),
         **{attribute: getattr(arguments, attribute) for attribute in (*NODE_PERIODS, *NODE_RATES)},
         **{attribute: getattr(arguments, attribute) for attribute, _ in CONCURRENT.values()},
     )
@@ -134,3 +133,10 @@ def settings(arguments: argparse.Namespace) -> context.Settings:
 
 def _flag(attribute: str) -> str:
     return "--" + attribute.replace("_", "-")
+
+
+def _read(flag: str, path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text() if path else ""
+    except OSError as error:
+        raise connections.SettingsError(f"error reading {flag} at {path}: {error}") from error

@@ -42,8 +42,14 @@ async def run(settings: ControllerManagerSettings) -> None:
         await status.start()
         stack.push_async_callback(status.stop)
 
+        def built(name: str, controller: context.Runnable) -> None:
+            status.checks.add(name, lambda: None)
+            if isinstance(controller, context.Debuggable):
+                for known_as in (name, table.CONTROLLERS[name].alias):
+                    status.mount(f"/debug/controllers/{known_as}", controller.debug)
+
         async def work() -> None:
             of = clients.client_for if settings.use_service_account_credentials else lambda _: client
-            await manager.ControllerManager(client, of, clock, settings.settings, settings.controllers).run()
+            await manager.ControllerManager(client, of, clock, settings.settings, settings.controllers, built).run()
 
-        await leading.lead(settings.election, client, clock, work)
+        await leading.lead(settings.election, client, clock, status.checks, work)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.client import leader_election, rest
+from pybernetes.telemetry import health
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,9 +24,13 @@ class Election:
 
 
 async def lead(
-    election: Election, client: rest.Client, clock: clocks.Clock, work: Callable[[], Awaitable[None]]
+    election: Election,
+    client: rest.Client,
+    clock: clocks.Clock,
+    checks: health.Checks,
+    work: Callable[[], Awaitable[None]],
 ) -> None:
-    """Do the work, as the leader if there shall be one. Raises LeadershipLost."""
+    """Do the work, as the leader if there shall be one; how that goes is one of the checks. Raises LeadershipLost."""
     if not election.enabled:
         await work()
         return
@@ -33,4 +38,5 @@ async def lead(
     elector = leader_election.LeaderElector(
         client, election.name, identity, clock, namespace=election.namespace, timing=election.timing
     )
+    checks.add("leaderElection", elector.check)
     await elector.run(work)

@@ -37,4 +37,4 @@ async def run(settings: SchedulerSettings) -> None:
         async def work() -> None:
             await scheduler.Scheduler(client, clock, context.SchedulerConfig(host=socket.gethostname())).run()
 
-        await leading.lead(settings.election, client, clock, work)
+        await leading.lead(settings.election, client, clock, status.checks, work)

@@ -9,6 +9,7 @@ import datetime
 import pathlib
 import socket
 import ssl
+from collections.abc import Callable, Mapping, Sequence
 
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import authentication, authorization
@@ -18,9 +19,13 @@ from pybernetes.cluster.standalone import connections
 from pybernetes.crypto import certs
 from pybernetes.http import messages, tls
 from pybernetes.http import server as http_server
-from pybernetes.telemetry import health, metrics
+from pybernetes.telemetry import health, logs, metrics
+
+logger = logs.get("secureserving")
 
 HEALTH = ("/healthz", "/livez", "/readyz")
+Pages = Callable[[str, Mapping[str, Sequence[str]]], tuple[str, bytes] | None]
+"""From the rest of a path and the query to content type and body."""
 _TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
 
 
@@ -38,11 +43,16 @@ class StatusServer:
     """The server; `checks` is what the health paths run."""
 
     def __init__(self, serving: Serving, client: rest.Client, clock: clocks.Clock) -> None:
-        self.checks = health.Checks("healthz")
+        self.checks = health.Checks("healthz", ping=False)
+        self._mounted: dict[str, Pages] = {}
         self._client = client
         self._serving = serving
         self._server: http_server.Server | None = None
         self._clock = clock
+
+    def mount(self, prefix: str, pages: Pages) -> None:
+        """Show these below the prefix, to whoever may see them."""
+        self._mounted[prefix] = pages
 
     async def start(self) -> None:
         """Listen, if there is a port."""
@@ -58,6 +68,7 @@ class StatusServer:
         except OSError as error:
             where = f"{serving.address}:{serving.port}"
             raise connections.SettingsError(f"--secure-port: cannot listen on {where}: {error.strerror}") from error
+        logger.info("Serving securely on %s:%s", serving.address, serving.port)
 
     async def stop(self) -> None:
         """Listen no more."""
@@ -67,8 +78,7 @@ class StatusServer:
     async def handle(self, request: messages.Request) -> messages.Response:
         """Answer one request."""
         if request.path in HEALTH:
-            report = self.checks.run(verbose="verbose" in (request.query or {}))
-            return messages.Response(200 if report.ok else 500, [*_TEXT], report.text.encode())
+            return self._health(request)
         try:
             refusal = await self._refusal(request)
         except (errors.StatusError, transport.TransportError) as error:
@@ -77,7 +87,15 @@ class StatusServer:
             return refusal
         if request.path == "/metrics":
             return messages.Response(200, [*_TEXT], metrics.DEFAULT.render(), compressible=True)
+        for prefix, pages in self._mounted.items():
+            rest_of_path = request.path.removeprefix(prefix)
+            if rest_of_path != request.path and (page := pages(rest_of_path, request.query)) is not None:
+                return messages.Response(200, [("Content-Type", page[0]), _TEXT[1]], page[1])
         return messages.Response(404, [*_TEXT], b"404 page not found\n")
+
+    def _health(self, request: messages.Request) -> messages.Response:
+        report = self.checks.run(verbose="verbose" in request.query, exclude=request.query.get("exclude", ()))
+        return messages.Response(200 if report.ok else 500, [*_TEXT], report.text.encode())
 
     async def _refusal(self, request: messages.Request) -> messages.Response | None:
         """Why the caller may not see this; None when it may."""

@@ -10,6 +10,7 @@ discovery, looked at again whenever a CustomResourceDefinition or an APIService 
 Upstream: pkg/controller/garbagecollector.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pybernetes.aio import tasks
@@ -19,6 +20,7 @@ from pybernetes.apimachinery import errors, gvk
 from pybernetes.apimachinery.meta import FINALIZER_DELETE_DEPENDENTS, FINALIZER_ORPHAN_DEPENDENTS
 from pybernetes.client import controller, discovery, informer, rest
 from pybernetes.controllers.context import ControllerContext
+from pybernetes.controllers.garbage_collector import dot
 from pybernetes.controllers.garbage_collector import graph as graphs
 from pybernetes.controllers.garbage_collector.graph import Effects, Identity, Node
 from pybernetes.telemetry import logs
@@ -72,6 +74,13 @@ class GarbageCollector:
             for one in (self.attempts, self.orphans, self._discovery):
                 group.start(one.run(), one.name)
             await group.wait()
+
+    def debug(self, path: str, query: Mapping[str, Sequence[str]]) -> tuple[str, bytes] | None:
+        """`/graph`: who owns whom; with `?uid=` only what belongs to those objects."""
+        if path != "/graph":
+            return None
+        nodes = dot.related(self.graph, query["uid"]) if query.get("uid") else self.graph.nodes()
+        return "text/vnd.graphviz", dot.render(nodes).encode()
 
     # monitors
 
