@@ -110,7 +110,6 @@ class TestApiServer:
     @pytest.mark.parametrize(
         ("flags", "text"),
         [
-            (["--etcd-servers=http://127.0.0.1:2379"], "etcd is not supported yet"),
             (["--authorization-mode=AlwaysAllow"], "only Node,RBAC is supported"),
             ([], "service-account-issuer is a required flag"),
         ],
