@@ -193,3 +193,42 @@ def test_a_port_in_use_is_said(home: Home) -> None:
 def _written(path: pathlib.Path, text: str) -> pathlib.Path:
     path.write_text(text)
     return path
+
+
+@pytest.fixture
+def empty_etcd(etcd_cluster: Any, tmp_path: pathlib.Path) -> Iterator[str]:
+    """The URL of an etcd that nobody else uses."""
+    with etcd_cluster(tmp_path) as members:
+        yield members[0].url
+
+
+def test_a_saved_state_begins_another_cluster(home: Home, empty_etcd: str) -> None:
+    def run(action: str, *arguments: str, of: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = home.run(*action.split(), *arguments, "--name", of, "--data-dir", str(home.data(of)))
+        assert done.returncode == code, done.stderr
+        return done
+
+    home.up("one", "--no-node")
+    home.objects("pybernetes-one", "ConfigMap", create="mine")
+    assert run("snapshot save", "before", of="one").stdout == "one/before\n"
+    home.objects("pybernetes-one", "ConfigMap", create="later")
+    assert run("snapshot list", of="one").stdout.splitlines()[1].startswith("before ")
+    saved = str(home.data("one") / "snapshots" / "before.snapshot")
+    home.up("two", "--from", saved)
+    assert "later" not in home.objects("pybernetes-two", "ConfigMap", create="other")
+    assert "mine" in home.objects("pybernetes-two", "ConfigMap")
+    assert "exists already" in run("snapshot save", "before", of="one", code=1).stderr
+    assert "is running" in run("storage migrate", "--to", "etcd", "--etcd-servers", empty_etcd, of="one", code=1).stderr
+    run("snapshot delete", "before", of="one")
+    assert "no snapshot" in run("up", "--from", "before", of="three", code=1).stderr
+
+    backup = str(home.path / "backup")
+    run("storage backup", backup, of="one")
+    home.down("one", "--delete")
+    run("storage restore", backup, of="one")
+    run("storage migrate", "--to", "etcd", "--etcd-servers", empty_etcd, of="one")
+    run("up", of="one")
+    assert {"mine", "later"} <= set(home.objects("pybernetes-one", "ConfigMap"))
+    home.down("one")
+    run("storage migrate", "--to", "sqlite", of="one")
+    assert run("storage check", of="one").stdout.endswith("nothing is wrong\n")

@@ -205,12 +205,15 @@ def test_the_architecture_names_what_is_there() -> None:
 
 @functools.cache
 def _options(command: str) -> dict[str, bool]:
-    """The options of a command; whether each takes a value."""
+    """The options of a command and of what it is followed by (`storage migrate`); whether each takes a value."""
     parser = argparse.ArgumentParser()
     module = importlib.import_module(f"pybernetes.cli.commands.{cli.COMMANDS[command][0]}")
     module.add_arguments(parser)
     known = {"--version": False}
-    for action in parser._actions:
+    actions = list(parser._actions)
+    for action in actions:
+        if isinstance(action, argparse._SubParsersAction):
+            actions += (one for below in action.choices.values() for one in below._actions)
         known |= dict.fromkeys(action.option_strings, action.nargs != 0)
     return known
 

@@ -24,6 +24,14 @@ def paths(arguments: argparse.Namespace) -> configs.Paths:
     return configs.Paths.default(arguments.name)
 
 
+def existing(where: configs.Paths) -> configs.ClusterConfig:
+    """The configuration of a cluster that must be there. Raises ConfigError."""
+    config = configs.load(where)
+    if config is None:
+        raise configs.ConfigError(f"no cluster in {where.root}")
+    return config
+
+
 def context_name(cluster: str) -> str:
     """The name of the cluster's entry in a kubeconfig."""
     return cluster if cluster == configs.DEFAULT_NAME else f"{configs.DEFAULT_NAME}-{cluster}"

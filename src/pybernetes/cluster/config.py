@@ -204,6 +204,10 @@ class Paths:
         """The kubeconfig of a component or of the administrator."""
         return self.root / "kubeconfigs" / f"{user}.conf"
 
+    def snapshot(self, name: str) -> pathlib.Path:
+        """A saved state of the cluster."""
+        return self.root / "snapshots" / f"{name}.snapshot"
+
     def node(self, name: str) -> pathlib.Path:
         """Everything of one node."""
         return self.root / "nodes" / name

@@ -7,7 +7,7 @@ Upstream: k3s-io/kine (the idea of a log table).
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apsw
@@ -157,6 +157,21 @@ def write(connection: Any, one: Write, revision: int) -> Event:
     deleted = int(one.value is None)
     connection.execute(_INSERT, (revision, one.key, value, current.create_revision, current.mod_revision, deleted))
     return Event(EventType.DELETE if deleted else EventType.PUT, record, current)
+
+
+def begin_with(connection: Any, records: Iterable[Record], revision: int) -> None:
+    """Fill an empty log with records as they were at a revision, as if it had been compacted there.
+
+    A revision that several records share (one transaction of etcd) becomes several.
+    """
+    last = FIRST_REVISION
+    with transaction(connection):
+        for one in sorted(records, key=lambda record: record.mod_revision):
+            last = max(last + 1, one.mod_revision)
+            changed = one.create_revision < one.mod_revision
+            created, previous = (one.create_revision, one.create_revision) if changed else (last, 0)
+            connection.execute(_INSERT, (last, one.key, one.value, created, previous, 0))
+        connection.execute("UPDATE compaction SET revision = ?", (max(last, revision),))
 
 
 def compact(connection: Any, revision: int) -> Iterator[int]:

@@ -45,8 +45,10 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize("name", [name for name in main.COMMANDS if name not in ("storage", "image", "logs")])
 def test_unknown_flags_are_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     whose = ["--data-dir", "x"]
-    needed = {"control-plane": whose, "run-node": [*whose, "--index", "1"], "node": ["list"]}.get(name, [])
-    assert refusal(capsys, name, *needed, "--no-such-flag=1").startswith("error: unknown flag: --no-such-flag\n")
+    needed = {"control-plane": whose, "run-node": [*whose, "--index", "1"], "node": ["list"], "snapshot": ["list"]}
+    assert refusal(capsys, name, *needed.get(name, []), "--no-such-flag=1").startswith(
+        "error: unknown flag: --no-such-flag\n"
+    )
 
 
 def test_abbreviations_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,9 +17,17 @@ from pybernetes.cli import flags, launch, selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import network, nodes, processes, runtime
+from pybernetes.cluster import network, nodes, processes, runtime, snapshots
+from pybernetes.storage import backend
 
 SIMULATED_WITHOUT_ROOT = 1
+EXPECTED = (
+    configs.ConfigError,
+    network.NetworkError,
+    runtime.RuntimeUnavailable,
+    processes.StartError,
+    backend.StorageError,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--simulated-nodes", type=int, metavar="M", help="nodes without containers (default: 0)")
     parser.add_argument("--storage", choices=configs.STORAGES, help="where objects are kept (default: sqlite)")
     flags.add_etcd(parser)
+    parser.add_argument(
+        "--from", dest="snapshot", metavar="SNAPSHOT", help="begin with a saved state: [CLUSTER/]NAME or a file"
+    )
     parser.add_argument("--pod-range", metavar="CIDR", help="addresses of Pods (default: 10.244.0.0/16 or the next)")
     parser.add_argument(
         "--service-range", metavar="CIDR", help="addresses of Services (default: 10.96.0.0/16 or the next)"
@@ -58,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    except (configs.ConfigError, network.NetworkError, runtime.RuntimeUnavailable, processes.StartError) as error:
+    except EXPECTED as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except kubeconfig.KubeconfigError as error:
@@ -107,10 +118,18 @@ async def _configure(
     given = {key: value for key, value in settings.items() if value is not None}
     if existing is not None and given.get("port") == 0:
         del given["port"]  # "any free port" was chosen when the cluster was made
-    base = existing or configs.ClusterConfig(name=arguments.name, nodes=())
+    saved = None
+    if arguments.snapshot:
+        if existing is not None:
+            raise configs.ConfigError(f"--from makes a new cluster, but there is one in {paths.root} already")
+        saved = snapshots.load(snapshots.find(arguments.snapshot, paths))
+        # Its Services have their addresses from that range.
+        given = {"storage": "sqlite", "etcd": None, "name": arguments.name, **given}
+        given["service_range"] = saved.config.service_range
+    base = existing or (saved.config if saved else configs.ClusterConfig(name=arguments.name, nodes=()))
     config = msgspec.structs.replace(base, **given)
     config.check()
-    real = arguments.nodes if existing or arguments.nodes is not None else 1
+    real = arguments.nodes if existing or saved or arguments.nodes is not None else 1
     config = _with_nodes(config, "nodes", 0 if arguments.no_node else real)
     config = _with_nodes(config, "simulated_nodes", arguments.simulated_nodes)
     problem = runtime.missing()
@@ -123,6 +142,10 @@ async def _configure(
         shown.note(f"! starting {simulated} simulated node(s) instead: objects behave, but no container runs")
     if existing is None:
         config = await _choose_free(config, given)
+    if saved is not None:
+        state = await snapshots.restore(saved, config, paths, clocks.RealClock())
+        shown.done(f"begun with {len(state.records)} objects of cluster {saved.config.name!r}")
+        return config
     paths.make()
     configs.save(paths, config)
     return config

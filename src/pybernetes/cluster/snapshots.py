@@ -1,0 +1,148 @@
+"""A cluster's state in a file, and a cluster that begins with such a state.
+
+An archive holds the store, the cluster's configuration, its authority and the key that signs service account tokens:
+all that cannot be made anew. A cluster of the same name gets all of it back. One of another name gets an authority and
+nodes of its own: Pods of nodes that it does not have are placed again.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from pybernetes.aio import clock as clocks
+from pybernetes.cluster import config as configs
+from pybernetes.cluster import pki
+from pybernetes.storage import archive, backend, etcd, memory
+from pybernetes.storage.backend import Record
+
+AUTHORITY = ("ca.crt", "ca.key")
+SIGNING = ("sa.key",)
+MIRROR = "kubernetes.io/config.mirror"
+OF_NODES = ("/registry/minions/", "/registry/csinodes/", "/registry/leases/kube-node-lease/")
+PODS = "/registry/pods/"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Saved:
+    """What an archive holds."""
+
+    config: configs.ClusterConfig
+    keys: dict[str, str] = dataclasses.field(repr=False)
+    state: memory.Snapshot
+
+
+async def read(config: configs.ClusterConfig, paths: configs.Paths, clock: clocks.Clock) -> memory.Snapshot:
+    """The state of a cluster, which may be running. Raises StorageError."""
+    if config.storage == "memory":
+        raise archive.ArchiveError("a cluster with --storage memory keeps nothing that could be read from outside")
+    if config.etcd is None:
+        return archive.read_database(paths.database)
+    async with _etcd(config.etcd, clock) as store:
+        return await archive.read(store)
+
+
+async def write(
+    config: configs.ClusterConfig, paths: configs.Paths, clock: clocks.Clock, state: memory.Snapshot
+) -> None:
+    """Begin the store that the configuration names with that state. Raises StorageError if it is not empty."""
+    if config.storage == "memory":
+        raise archive.ArchiveError("--storage memory cannot begin with a saved state; use sqlite or etcd")
+    if config.etcd is None:
+        archive.fill_database(paths.database, state)
+        return
+    async with _etcd(config.etcd, clock) as store:
+        await archive.fill(store, state)
+
+
+@contextlib.asynccontextmanager
+async def _etcd(distant: backend.Distant, clock: clocks.Clock) -> AsyncIterator[backend.Backend]:
+    store = etcd.EtcdBackend(distant, clock=clock, compact_seconds=0)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def save(
+    config: configs.ClusterConfig, paths: configs.Paths, clock: clocks.Clock, path: pathlib.Path
+) -> memory.Snapshot:
+    """Write an archive of the cluster; what was saved. Raises StorageError."""
+    state = await read(config, paths, clock)
+    keys = {name: (paths.pki / name).read_text() for name in (*AUTHORITY, *SIGNING)}
+    archive.save(path, state, {"config": config, "keys": keys, "time": clock.now().isoformat()})
+    return state
+
+
+def load(path: pathlib.Path) -> Saved:
+    """Read an archive of a cluster. Raises ArchiveError."""
+    head, state = archive.load(path)
+    try:
+        return Saved(msgspec.convert(head["config"], configs.ClusterConfig), dict(head["keys"]), state)
+    except (KeyError, msgspec.ValidationError) as failure:
+        raise archive.ArchiveError(f"{path} does not hold a cluster that this version can read: {failure}") from failure
+
+
+async def restore(
+    saved: Saved, config: configs.ClusterConfig, paths: configs.Paths, clock: clocks.Clock
+) -> memory.Snapshot:
+    """Make the files of a cluster, which must not be there yet; `up` starts it. Raises StorageError, ConfigError."""
+    if paths.config.exists():
+        raise configs.ConfigError(f"there is a cluster in {paths.root} already")
+    config.check()
+    existed = paths.root.exists()
+    nodes = {config.node_name(index) for index in config.nodes}
+    nodes |= {config.simulated_node_name(index) for index in config.simulated_nodes}
+    state = memory.Snapshot(tuple(place_again(saved.state, nodes)), saved.state.revision)
+    paths.make()
+    try:
+        await write(config, paths, clock, state)
+    except backend.StorageError:
+        if not existed:
+            shutil.rmtree(paths.root)
+        raise
+    for name in (*SIGNING, *(AUTHORITY if config.name == saved.config.name else ())):
+        pki.write_private(paths.pki / name, saved.keys[name].encode())
+    configs.save(paths, config)
+    return state
+
+
+def place_again(state: memory.Snapshot, nodes: set[str]) -> Iterator[Record]:
+    """The records without nodes that are not among these; Pods bound to others are as if not bound yet."""
+    for record in state.records:
+        if record.key.startswith(PODS):
+            yield from _placed_again(record, nodes, state.revision)
+        elif not record.key.startswith(OF_NODES) or record.key.rpartition("/")[2] in nodes:
+            yield record
+
+
+def _placed_again(record: Record, nodes: set[str], revision: int) -> Iterable[Record]:
+    pod: dict[str, Any] = msgspec.json.decode(record.value)
+    facts, spec = pod["metadata"], pod["spec"]
+    if spec.get("nodeName", "") in {"", *nodes} or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        return [record]
+    owned = any(owner["kind"] == "DaemonSet" for owner in facts.get("ownerReferences") or ())
+    if owned or facts.get("deletionTimestamp") or MIRROR in (facts.get("annotations") or {}):
+        # Nobody is left to end it, and it belongs to that node.
+        return []
+    del spec["nodeName"]
+    pod["status"] = {key: value for key, value in pod.get("status", {}).items() if key == "qosClass"}
+    pod["status"]["phase"] = "Pending"
+    return [dataclasses.replace(record, value=msgspec.json.encode(pod), mod_revision=revision + 1)]
+
+
+def find(name: str, paths: configs.Paths) -> pathlib.Path:
+    """The archive meant: a file, a snapshot of this cluster, or CLUSTER/SNAPSHOT. Raises ArchiveError."""
+    cluster, _, short = name.rpartition("/")
+    places = [pathlib.Path(name), paths.snapshot(name)]
+    if cluster:
+        places.append(configs.Paths.default(cluster).snapshot(short))
+    for place in places:
+        if place.is_file():
+            return place
+    raise archive.ArchiveError(f"no snapshot {name!r}: `pybernetes snapshot list` shows those of a cluster")
