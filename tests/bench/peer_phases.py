@@ -61,11 +61,15 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A repeated request: what the n-th one sends, and on how many connections."""
+    """A repeated request: what the n-th one sends, on how many connections, how often (0: for some time).
+
+    What writes is repeated equally often on both sides: memory after the load is to be that of the same state.
+    """
 
     name: str
     connections: int
     send: Callable[[peer_client.Connection, int], Awaitable[tuple[int, bytes]]]
+    times: int = 0
 
 
 def pod(name: str, namespace: str = NAMESPACE) -> dict[str, Any]:
@@ -120,11 +124,13 @@ def phases() -> Iterator[Phase]:
         "create ConfigMap, 16 conns",
         16,
         lambda c, n: c.request("POST", f"{collection}/configmaps", json.dumps(config_map(f"c{n}")).encode()),
+        5000,
     )
     yield Phase(
         "create Pod, 16 conns",
         16,
         lambda c, n: c.request("POST", f"{collection}/pods", json.dumps(pod(f"c{n}", CREATED)).encode()),
+        2000,
     )
     yield Phase(
         "merge patch, 16 conns",
@@ -132,11 +138,13 @@ def phases() -> Iterator[Phase]:
         lambda c, n: c.request(
             "PATCH", f"{PODS_PATH}/p{n % PODS}", json.dumps({"metadata": {"labels": {"n": str(n)}}}).encode(), MERGE
         ),
+        2000,
     )
     yield Phase(
         "status patch, 16 conns",
         16,
         lambda c, n: c.request("PATCH", f"{PODS_PATH}/p{n % PODS}/status", _status(n), STRATEGIC),
+        2000,
     )
 
 
@@ -172,7 +180,7 @@ async def _expect(answer: Awaitable[tuple[int, bytes]], *codes: int) -> bytes:
 
 
 async def run_phase(target: Target, phase: Phase, seconds: float) -> Result:
-    """Runs one phase for some time and sets its requests against the CPU time the server used meanwhile."""
+    """Runs one phase and sets its requests against the CPU time that the server used meanwhile."""
     client = peer_client.Client(target.url, target.ca, target.token)
     counter = itertools.count()
     times: list[float] = []
@@ -183,8 +191,12 @@ async def run_phase(target: Target, phase: Phase, seconds: float) -> Result:
         started = time.perf_counter()
         before = peer_processes.cpu_seconds(target.pids)
 
+        def more() -> bool:
+            return len(times) < phase.times if phase.times else time.perf_counter() - started < seconds
+
         async def drive(connection: peer_client.Connection) -> None:
-            while (begun := time.perf_counter()) - started < seconds:
+            while more():
+                begun = time.perf_counter()
                 status, _ = await phase.send(connection, next(counter))
                 times.append(time.perf_counter() - begun)
                 if not 200 <= status < 300:

@@ -1,6 +1,6 @@
 """Compares our API server with upstream's in one run: requests for each CPU second, start time, memory.
 
-    python tests/bench/run.py                     # both servers, every phase, four seconds each
+    python tests/bench/run.py                     # both servers, every phase, reads four seconds each
     python tests/bench/run.py --only theirs --seconds 2
     python tests/bench/run.py -k watch            # phases whose name contains "watch"
     python tests/bench/run.py --json FILE         # the figures for machines too
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
     """Measures what is asked for and prints the comparison."""
     parser = argparse.ArgumentParser(description="Compare our API server with upstream's.")
     parser.add_argument("--only", choices=("ours", "theirs"))
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of each phase")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of each reading phase")
     parser.add_argument("-k", dest="pattern", default="", help="only phases whose name contains this")
     parser.add_argument("--no-pin", action="store_true", help="let servers use all CPUs")
     parser.add_argument("--json", type=pathlib.Path, help="write all figures here")

@@ -34,7 +34,6 @@ _HOLD_LIMIT = 64 * 1024
 _LINGER = 0.5
 _HALF_CLOSED_GRACE = 2.0
 _UPGRADE_GRACE = 10.0
-_JOIN_LIMIT = 64 * 1024
 
 
 def plain_error(status: int, text: str) -> messages.Response:
@@ -353,15 +352,9 @@ class ServerConnection(asyncio.Protocol):
         head = wire.head(response.status, response.headers, response.raw_headers, framing)
         if not size or (request is not None and request.method == "HEAD"):
             self.transport.write(head)
-        elif isinstance(body, bytes):
-            if size <= _JOIN_LIMIT:
-                self.transport.write(head + body)
-            else:
-                self.transport.writelines([head, body])
-        elif self._tls or size <= _JOIN_LIMIT:  # pieces would become a TLS record each
-            self.transport.write(b"".join([head, *body]))
         else:
-            self.transport.writelines([head, *body])
+            for block in wire.blocks([head, body] if isinstance(body, bytes) else [head, *body]):
+                self.transport.write(block)
         if exchange.refusal is not None:
             self._close_gently()
         elif close:

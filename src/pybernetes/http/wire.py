@@ -5,11 +5,14 @@ Upstream: net/http (response.WriteHeader), apiserver/pkg/endpoints/handlers/resp
 
 import functools
 import re
+from collections.abc import Iterator
 
 from isal import igzip, isal_zlib
 
 from pybernetes.http import messages
 
+BLOCK = 64 * 1024
+"""What a big answer is written in: more at once is encrypted into memory that is fetched from the system each time."""
 GZIP_THRESHOLD = 128 * 1024
 LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -37,6 +40,23 @@ def head(status: int, headers: list[tuple[str, str]], raw_headers: bytes, framin
 def chunk(pieces: list[bytes], size: int) -> bytes:
     """One chunk of a chunked body, made of those pieces of `size` bytes together."""
     return b"%x\r\n%b\r\n" % (size, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def blocks(pieces: list[bytes]) -> Iterator[bytes | memoryview]:
+    """The pieces joined, or cut, to blocks of about `BLOCK` bytes."""
+    gathered: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        gathered.append(piece)
+        length += len(piece)
+        if length < BLOCK:
+            continue
+        joined = memoryview(piece if len(gathered) == 1 else b"".join(gathered))
+        gathered, length = [], 0
+        for at in range(0, len(joined), 2 * BLOCK):
+            yield joined[at : at + 2 * BLOCK]
+    if gathered:
+        yield b"".join(gathered)
 
 
 def accepts_gzip(headers: messages.Headers) -> bool:

@@ -151,7 +151,7 @@ class WatchEvent:
 
 
 class Change:
-    """One change of one key, and the events it means to different watchers, each made once."""
+    """One change of one key, and the events it means to different watchers, each made once for all that watch now."""
 
     __slots__ = ("_added", "_deleted", "_modified", "current", "key", "previous", "revision", "time")
 
@@ -177,6 +177,10 @@ class Change:
         if self.current is None:
             return None if self.previous is None else self.deleted
         return self.added if self.previous is None else self.modified
+
+    def forget_events(self) -> None:
+        """Every watcher has them: whoever comes later makes its own, and the window does not hold each line too."""
+        self._added = self._modified = self._deleted = None
 
     @property
     def added(self) -> WatchEvent:

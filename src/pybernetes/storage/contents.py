@@ -60,6 +60,8 @@ class Contents:
         elif previous is not None:
             del self.items[key]
             del self._keys[bisect.bisect_left(self._keys, key)]
+        if previous is not None:
+            previous.derived = None  # nobody asks for it at an old revision
         self.revision = revision
         change = Change(key, revision, current, previous, now)
         self._window.append(change)

@@ -138,12 +138,14 @@ class WatchCache:
     def _apply(self, batch: backends.Batch) -> None:
         """Take over committed changes and tell the watchers, each once however many changes concern it."""
         told: dict[watcher.Watcher, list[cached.WatchEvent]] = {}
+        changes: list[cached.Change] = []
         now = self._clock.monotonic()
         apply, interested = self._contents.apply, self._watchers.interested
         for event in batch.events:
             change = apply(event, now)
             if change is None:
                 continue
+            changes.append(change)
             for one in interested(change):
                 news = one.judge(change)
                 if news is None:
@@ -155,6 +157,8 @@ class WatchCache:
         self._revision = max(self._revision, batch.revision)
         for one, events in told.items():
             one.receive(events)
+        for change in changes:
+            change.forget_events()
         if self._waiting:
             self._wake(self._revision)
 

@@ -44,3 +44,11 @@ def test_accepts_gzip(value, accepted):
 @pytest.mark.parametrize("body", [b"x" * 300_000, [b"abc" * 1000] * 100, []])
 def test_gzip(body):
     assert gzip.decompress(wire.gzip(body)) == (body if isinstance(body, bytes) else b"".join(body))
+
+
+@pytest.mark.parametrize("sizes", [[], [3, 5], [wire.BLOCK - 1, 2, 7], [wire.BLOCK * 5 + 1, 1], [9, wire.BLOCK * 2, 9]])
+def test_blocks_are_the_pieces_in_handy_sizes(sizes):
+    pieces = [bytes([at]) * size for at, size in enumerate(sizes)]
+    blocks = [bytes(one) for one in wire.blocks(pieces)]
+    assert b"".join(blocks) == b"".join(pieces)
+    assert all(0 < len(one) <= 2 * wire.BLOCK for one in blocks)
