@@ -1,16 +1,20 @@
 """Monotonic and wall time behind one object, so that tests can drive whole clusters through hours in no time.
 
 Nothing else in the project reads a clock or sleeps. `RealClock` asks the operating system; `VirtualClock` stands still
-until `advance` is called and then wakes sleepers in the order of their deadlines.
+until `advance` is called and then wakes sleepers in the order of their deadlines. Chance comes with the clock, so that
+a seed repeats a history.
 """
 
 import asyncio
 import datetime
 import heapq
 import itertools
+import random
 import time
 from collections.abc import Callable
 from typing import Protocol
+
+_TURNS = 50
 
 
 class Timer(Protocol):
@@ -21,7 +25,9 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """What components know of time."""
+    """What components know of time, and of chance."""
+
+    random: random.Random
 
     def now(self) -> datetime.datetime:
         """Wall time, aware, in UTC."""
@@ -37,7 +43,10 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The operating system's time and the event loop's timers."""
+    """The operating system's time and chance, and the event loop's timers."""
+
+    def __init__(self) -> None:
+        self.random: random.Random = random.SystemRandom()
 
     def now(self) -> datetime.datetime:
         """Wall time, aware, in UTC."""
@@ -56,6 +65,18 @@ class RealClock:
         return asyncio.get_running_loop().call_later(max(0.0, seconds), call)
 
 
+async def idle() -> None:
+    """Return when the running loop has nothing else to do but wait: for time to pass, or for other processes.
+
+    Exact on asyncio's own loop. uvloop does not tell, and gets a number of turns.
+    """
+    ready = getattr(asyncio.get_running_loop(), "_ready", None)
+    quiet, enough = 0, _TURNS if ready is None else 2  # in the second it has looked at sockets once more
+    while quiet < enough:
+        await asyncio.sleep(0)
+        quiet = 0 if ready else quiet + 1
+
+
 class _VirtualTimer:
     """A timer of the virtual clock; cancelled ones are skipped when their turn comes."""
 
@@ -69,13 +90,14 @@ class _VirtualTimer:
 
 
 class VirtualClock:
-    """Time that moves only when told to.
+    """Time that moves only when told to, and chance that repeats itself.
 
     `advance` moves to each due deadline in turn and lets the loop run until it is idle before it goes on, so that
     what a timer causes (and the timers that causes) happens at the right virtual time.
     """
 
-    def __init__(self, start: datetime.datetime | None = None) -> None:
+    def __init__(self, start: datetime.datetime | None = None, seed: int = 0) -> None:
+        self.random = random.Random(seed)
         self._epoch = start or datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
         self._elapsed = 0.0
         self._order = itertools.count()
@@ -107,21 +129,33 @@ class VirtualClock:
         heapq.heappush(self._timers, (self._elapsed + max(0.0, seconds), next(self._order), timer))
         return timer
 
-    async def advance(self, seconds: float, *, settle_rounds: int = 50) -> None:
-        """Move time forward, running what falls due on the way; the loop gets `settle_rounds` turns per deadline."""
-        target = self._elapsed + seconds
-        await self._settle(settle_rounds)
+    async def advance(
+        self, seconds: float = 0.0, *, days: float = 0.0, hours: float = 0.0, minutes: float = 0.0
+    ) -> None:
+        """Move time forward, doing on the way what falls due, and return when all that it causes is done."""
+        target = self._elapsed + datetime.timedelta(days, seconds, hours=hours, minutes=minutes).total_seconds()
+        await idle()
         while self._timers and self._timers[0][0] <= target:
-            due = self._timers[0][0]
-            self._elapsed = max(self._elapsed, due)
-            while self._timers and self._timers[0][0] <= due:
-                call = heapq.heappop(self._timers)[2].call
-                if call is not None:
-                    call()
-            await self._settle(settle_rounds)
+            self._turn()
+            await idle()
         self._elapsed = target
 
-    @staticmethod
-    async def _settle(rounds: int) -> None:
-        for _ in range(rounds):
-            await asyncio.sleep(0)
+    async def until(self, done: Callable[[], bool], patience: float) -> bool:
+        """Move time from deadline to deadline until it is so; False if it is not within so many seconds."""
+        target = self._elapsed + patience
+        await idle()
+        while not done():
+            if not self._timers or self._timers[0][0] > target:
+                return False
+            self._turn()
+            await idle()
+        return True
+
+    def _turn(self) -> None:
+        """Go to the next deadline and make its calls."""
+        due = self._timers[0][0]
+        self._elapsed = max(self._elapsed, due)
+        while self._timers and self._timers[0][0] <= due:
+            call = heapq.heappop(self._timers)[2].call
+            if call is not None:
+                call()

@@ -5,7 +5,7 @@ Readers accept objects without metadata; writers change the object they are give
 Upstream: pkg/apis/meta/v1, pkg/api/meta (apimachinery), controllerutil. Pure.
 """
 
-import os
+import random
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -31,9 +31,9 @@ def new_object(api_version: str, kind: str, name: str, namespace: str = "", **me
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **members}
 
 
-def new_uid() -> str:
+def new_uid(rand: random.Random) -> str:
     """A random (version 4) UUID."""
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+    return str(uuid.UUID(int=rand.getrandbits(128), version=4))
 
 
 def metadata(obj: Object) -> Object:

@@ -265,13 +265,9 @@ def check_name(check: NameCheck, value: str, *, prefix: bool = False) -> list[st
     return check(value)
 
 
-def generate_name(base: str, rand: random.Random | None = None) -> str:
+def generate_name(base: str, rand: random.Random) -> str:
     """The base, cut so that the result fits a DNS label, and five characters that spell no words."""
-    choose = (rand or _random).choices
-    return base[:GENERATE_BASE_MAX] + "".join(choose(SAFE_ALPHABET, k=GENERATED_SUFFIX_LENGTH))
-
-
-_random = random.Random()
+    return base[:GENERATE_BASE_MAX] + "".join(rand.choices(SAFE_ALPHABET, k=GENERATED_SUFFIX_LENGTH))
 
 
 def safe_encode_string(text: str) -> str:

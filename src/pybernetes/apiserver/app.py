@@ -66,7 +66,7 @@ class ApiServer:
         self.clock = clock
         self.backend = backend
         self.served = kinds.KindTable(tuple(kinds.TABLE.all()))
-        own = {("", "services"): service.ServiceStrategy(config.service_range)}
+        own = {("", "services"): service.ServiceStrategy(config.service_range, clock.random)}
         self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=own)
         self.stores.environment.prefix = config.storage_prefix
         self.health = checks.Endpoints()

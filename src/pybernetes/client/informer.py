@@ -9,7 +9,6 @@ Path: 11 informer caches, handlers enqueue. Upstream: client-go/tools/cache (Sha
 
 import asyncio
 import dataclasses
-import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeAlias, TypeVar, Union
 
@@ -61,11 +60,10 @@ class Informer(Generic[T]):
         scope: reflector.Scope,
         *,
         clock: clocks.Clock,
-        rng: random.Random | None = None,
     ) -> None:
         self.resource = resource
         self.kind = resource.kind
-        self.reflector = reflector.Reflector(resource, self, clock=clock, scope=scope, rng=rng)
+        self.reflector = reflector.Reflector(resource, self, clock=clock, scope=scope)
         self._metadata: Callable[[T], tuple[str, str, str]] = _of_dict if resource.cls is dict else _of_struct
         self._similar = _Similar() if resource.cls is not dict else None
         self._objects: dict[str, dict[str, T]] = {}
@@ -298,13 +296,10 @@ class InformerFactory:
         client: rest.Client,
         clock: clocks.Clock,
         group: tasks.TaskGroup,
-        *,
-        rng: random.Random | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._group = group
-        self._rng = rng
         self._informers: dict[_Identity, Informer[Any]] = {}
         self._running: dict[_Identity, asyncio.Task[Any]] = {}
 
@@ -339,7 +334,7 @@ class InformerFactory:
         informer = self._informers.get(identity)
         if informer is None:
             scope = reflector.Scope(namespace, label_selector, field_selector)
-            informer = Informer(resource, scope, clock=self._clock, rng=self._rng)
+            informer = Informer(resource, scope, clock=self._clock)
             self._informers[identity] = informer
         return informer
 

@@ -12,7 +12,6 @@ Upstream: client-go/tools/leaderelection (and resourcelock/leaselock.go).
 import asyncio
 import dataclasses
 import enum
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -67,7 +66,6 @@ class LeaderElector:
         timing: Timing | None = None,
         on_new_leader: Callable[[str], object] | None = None,
         recorder: events.EventRecorder | None = None,
-        rng: random.Random | None = None,
     ) -> None:
         self.state = State.FOLLOWER
         self.name = name
@@ -78,7 +76,6 @@ class LeaderElector:
         self._timing = timing or Timing()
         self._on_new_leader = on_new_leader
         self._recorder = recorder
-        self._rng = rng or random.Random()
         self._observed: coordination.Lease | None = None
         self._observed_at = 0.0
         self._reported = ""
@@ -125,7 +122,7 @@ class LeaderElector:
         logger.info("Attempting to acquire leader lease... %s/%s", self.namespace, self.name)
         while not await self._try():
             period = self._timing.retry_period
-            await self._clock.sleep(period * (1.0 + _JITTER * self._rng.random()))
+            await self._clock.sleep(period * (1.0 + _JITTER * self._clock.random.random()))
         self.state = State.LEADER
         self._status.set(1)
         logger.info("Successfully acquired lease %s/%s", self.namespace, self.name)

@@ -13,7 +13,6 @@ Path: 11 informer caches. Upstream: client-go/tools/cache/reflector.go.
 """
 
 import enum
-import random
 from typing import Any, Generic, Protocol, TypeVar
 
 from pybernetes.aio import backoff
@@ -29,8 +28,6 @@ MIN_WATCH_TIMEOUT = 300.0
 _CALM = 120.0
 """After so long without a failure the next one is a first one."""
 _SHORT_WATCH = 1.0
-_random = random.Random()
-"""For all reflectors of the process: seeding one takes longer than a reflector's whole list."""
 
 Failure = (errors.StatusError, transport.TransportError, decode.DecodeError, mapping.NoMatch)
 
@@ -74,7 +71,6 @@ class Reflector(Generic[T]):
         *,
         clock: clocks.Clock,
         scope: "Scope",
-        rng: random.Random | None = None,
     ) -> None:
         self.state = State.LIST
         self.resource_version = ""
@@ -82,8 +78,7 @@ class Reflector(Generic[T]):
         self._sink = sink
         self._clock = clock
         self._scope = scope
-        self._rng = rng or _random
-        self._backoff = backoff.Backoff(0.8, 30.0, jitter=1.0, rng=self._rng)
+        self._backoff = backoff.Backoff(0.8, 30.0, jitter=1.0, rng=clock.random)
         self._failed_at = -_CALM
         self._list_from = "0"
         self._version_of = _dict_version if resource.cls is dict else _struct_version
@@ -152,7 +147,7 @@ class Reflector(Generic[T]):
             resource_version=self.resource_version,
             label_selector=self._scope.label_selector,
             field_selector=self._scope.field_selector,
-            timeout=MIN_WATCH_TIMEOUT * (1.0 + self._rng.random()),
+            timeout=MIN_WATCH_TIMEOUT * (1.0 + self._clock.random.random()),
         )
         async with watch:
             async for event in watch:

@@ -81,7 +81,7 @@ class Proxier:
         self._config = config
         self._applier = applier or apply.default_applier()
         self._flows = flows or conntrack.NetlinkConntrack()
-        self._backoff = backoffs.Backoff(0.5, 30.0, jitter=0.2)
+        self._backoff = backoffs.Backoff(0.5, 30.0, jitter=0.2, rng=clock.random)
         self.health = healthcheck.ProxyHealth(clock)
         self.table = nftables.Table(config.table_settings())
         self.rules: dict[str, ruleset.ServiceRules] = {}

@@ -57,7 +57,7 @@ class Scheduler:
         registry: metrics.Registry = metrics.DEFAULT,
     ) -> None:
         config = config or SchedulerConfig()
-        rng = self._rng = random.Random(config.seed)
+        rng = clock.random if config.seed is None else random.Random(config.seed)
         self._clock = clock
         self._group = tasks.TaskGroup("kube-scheduler")
         self._informers = informer.InformerFactory(client, clock, self._group)
@@ -126,7 +126,7 @@ class Scheduler:
 
     async def _post_binding(self, binding: core.Binding) -> None:
         metadata = binding.metadata
-        delays = backoff.Backoff(0.01, 1.25, 5.0, 0.1, self._rng)
+        delays = backoff.Backoff(0.01, 1.25, 5.0, 0.1, rng=self._clock.random)
         for _ in range(_BIND_RETRIES):
             try:
                 await self._pods.create_subresource(metadata.name, "binding", binding, metadata.namespace)

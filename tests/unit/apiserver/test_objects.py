@@ -35,14 +35,14 @@ async def test_created_objects_can_be_read(api: Any) -> None:
 
 async def test_names_are_generated_until_one_is_free(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given = iter(["x-1", "x-1", "x-2"])
-    monkeypatch.setattr("pybernetes.apimachinery.names.generate_name", lambda base: next(given))
+    monkeypatch.setattr("pybernetes.apimachinery.names.generate_name", lambda base, rand: next(given))
     template = {"metadata": {"generateName": "x-"}}
     assert (await api.create(CONFIGS, template))["metadata"]["name"] == "x-1"
     assert (await api.create(CONFIGS, template))["metadata"]["name"] == "x-2"
 
 
 async def test_a_generated_name_that_is_never_free_is_a_conflict(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pybernetes.apimachinery.names.generate_name", lambda base: "x-1")
+    monkeypatch.setattr("pybernetes.apimachinery.names.generate_name", lambda base, rand: "x-1")
     await api.create(CONFIGS, {"metadata": {"generateName": "x-"}})
     answer = await api.send("POST", CONFIGS, {"metadata": {"generateName": "x-"}})
     assert answer.status == 409

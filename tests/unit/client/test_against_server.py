@@ -22,7 +22,7 @@ async def real(virtual: clock.VirtualClock) -> AsyncIterator[rest.Client]:
     config = app.ServerConfig(tokens=(token_file.TokenFile(TOKENS),))
     server = app.ApiServer(config, memory.MemoryBackend(clock=virtual), virtual)
     await server.start()
-    await virtual.advance(1.0, settle_rounds=1000)
+    await virtual.advance(1.0)
     client = rest.Client(
         transport.InProcessTransport(server.handle, headers={"Authorization": "Bearer secret"}), virtual
     )

@@ -1,6 +1,5 @@
 """Seed M1: list, watch, cache, indexes, handlers; 410 lists again and nothing is lost."""
 
-import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -38,7 +37,7 @@ async def group() -> AsyncIterator[tasks.TaskGroup]:
 
 @pytest.fixture
 def factory(client: rest.Client, virtual: clock.VirtualClock, group: tasks.TaskGroup) -> informer.InformerFactory:
-    return informer.InformerFactory(client, virtual, group, rng=random.Random(1))
+    return informer.InformerFactory(client, virtual, group)
 
 
 async def test_handlers_hear_of_everything(server: Any, factory: informer.InformerFactory, virtual: Any) -> None:

@@ -66,7 +66,7 @@ def _disturb(server: Any, rng: random.Random) -> None:
 async def test_caches_converge(server: Any, client: rest.Client, virtual: clock.VirtualClock, seed: int) -> None:
     rng = random.Random(seed)
     async with tasks.TaskGroup("test") as group:
-        factory = informer.InformerFactory(client, virtual, group, rng=rng)
+        factory = informer.InformerFactory(client, virtual, group)
         pods = factory.informer(core.Pod)
         pods.add_index("node", lambda pod: (pod.spec.nodeName,))
         listener = Listener(pods)

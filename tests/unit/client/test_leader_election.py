@@ -1,7 +1,6 @@
 """One leads, the others wait; a lost lease ends the work."""
 
 import asyncio
-import random
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ class Candidate:
         self.leading = False
         self.leaders: list[str] = []
         self.elector = leader_election.LeaderElector(
-            client, "kcm", identity, virtual, on_new_leader=self.leaders.append, rng=random.Random(1)
+            client, "kcm", identity, virtual, on_new_leader=self.leaders.append
         )
 
     async def lead(self) -> None:

@@ -7,6 +7,7 @@ Upstream: k8s.io/apiserver/pkg/admission (Attributes, MutationInterface, Validat
 import dataclasses
 from typing import Any, Protocol
 
+from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.registry import strategy
@@ -26,6 +27,7 @@ class Attributes:
     options: dict[str, Any]
     user: users.UserInfo
     dry_run: bool
+    clock: clocks.Clock
     objects: strategy.Objects
     warnings: list[str] = dataclasses.field(default_factory=list)
     audit_annotations: dict[str, str] = dataclasses.field(default_factory=dict)

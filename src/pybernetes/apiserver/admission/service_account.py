@@ -3,6 +3,7 @@
 Upstream: plugin/pkg/admission/serviceaccount.
 """
 
+import random
 from typing import Any
 
 from pybernetes.apimachinery import errors, gvk, names
@@ -41,7 +42,7 @@ class ServiceAccount:
             spec["serviceAccount"] = "default"
         account = await self._account(attributes, spec["serviceAccountName"])
         if _wants_token(spec, account):
-            _mount_token(spec)
+            _mount_token(spec, attributes.clock.random)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
 
@@ -77,8 +78,8 @@ def _wants_token(spec: dict[str, Any], account: dict[str, Any]) -> bool:
     return bool(account.get("automountServiceAccountToken", True))
 
 
-def _mount_token(spec: dict[str, Any]) -> None:
-    taken = {volume["name"] for volume in spec.get("volumes") or ()}
+def _mount_token(spec: dict[str, Any], rand: random.Random) -> None:
+    taken = [volume["name"] for volume in spec.get("volumes") or ()]
     wanting = [
         container
         for field in ("initContainers", "containers")
@@ -88,7 +89,7 @@ def _mount_token(spec: dict[str, Any]) -> None:
     if not wanting:
         return
     existing = next((name for name in taken if name.startswith("kube-api-access-")), None)
-    volume = existing or names.generate_name("kube-api-access-")
+    volume = existing or names.generate_name("kube-api-access-", rand)
     for container in wanting:
         mounts = container["volumeMounts"] = list(container.get("volumeMounts") or ())
         mounts.append({"name": volume, "readOnly": True, "mountPath": TOKEN_PATH})

@@ -65,6 +65,7 @@ class Store(reading.StoredObjects):
             options=op.options,
             user=op.user,
             dry_run=op.dry_run,
+            clock=self.environment.clock,
             objects=self.environment.objects,
             warnings=op.warnings,
             audit_annotations=op.audit_annotations,
@@ -88,7 +89,7 @@ class Store(reading.StoredObjects):
         generated = bool(base) and not new["metadata"].get("name")
         for attempt in range(NAME_ATTEMPTS):
             if generated:
-                new["metadata"]["name"] = names.generate_name(base)
+                new["metadata"]["name"] = names.generate_name(base, self.environment.clock.random)
             context = self.context(op)
             try:
                 return await self._create_once(op, context, new)
@@ -114,7 +115,7 @@ class Store(reading.StoredObjects):
     async def _create_once(self, op: operation.Operation, context: strategy.Context, new: Object) -> cached.Cached:
         rules, facts = self.strategy, new["metadata"]
         facts["creationTimestamp"] = timestamps.format_time(self.environment.clock.now())
-        facts["uid"] = meta.new_uid()
+        facts["uid"] = meta.new_uid(self.environment.clock.random)
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
             facts.pop(name, None)
         if rules.generation:

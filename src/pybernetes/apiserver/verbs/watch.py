@@ -8,7 +8,6 @@ Upstream: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,7 +42,6 @@ _WATCHERS = metrics.DEFAULT.gauge(
     "component.",
     ("verb", "group", "version", "resource"),
 )
-_random = random.Random()
 _encode = msgspec.json.Encoder().encode
 
 _BOOKMARK = cached.WatchType.BOOKMARK
@@ -57,7 +55,7 @@ async def watch(context: contexts.RequestContext, store: stores.Store) -> contex
     negotiate.output(context)
     if asked.resource_version:
         get.parse_revision(asked.resource_version)
-    timeout = float(asked.timeout) if asked.timeout > 0 else MIN_SECONDS * (1.0 + _random.random())
+    timeout = float(asked.timeout) if asked.timeout > 0 else MIN_SECONDS * (1.0 + context.clock.random.random())
     cache = await store.ready()
     wanted = listing.WatchOptions(
         resource_version=asked.resource_version,

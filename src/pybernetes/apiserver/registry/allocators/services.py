@@ -17,15 +17,14 @@ NODE_PORT_RESERVED = {"minimum": 16, "step": 32, "maximum": 128}
 class ServiceAllocators:
     """One per server: the service range (a CIDR) and the node port range."""
 
-    def __init__(self, service_range: str, rng: random.Random | None = None) -> None:
+    def __init__(self, service_range: str, rng: random.Random) -> None:
         self.network = ipaddress.ip_network(service_range)
-        self._rng = rng or random.Random()
         first = int(self.network.network_address) + 1
         last = int(self.network.broadcast_address) - 1
-        self.addresses = ranges.Range(first, last, ranges.reserved_part(last - first + 1), self._rng)
+        self.addresses = ranges.Range(first, last, ranges.reserved_part(last - first + 1), rng)
         low, high = NODE_PORTS
         reserved = ranges.reserved_part(high - low + 1, **NODE_PORT_RESERVED)
-        self._ports = {protocol: ranges.Range(low, high, reserved, self._rng) for protocol in ("TCP", "UDP", "SCTP")}
+        self._ports = {protocol: ranges.Range(low, high, reserved, rng) for protocol in ("TCP", "UDP", "SCTP")}
         self._learnt = False
 
     async def learn(self, objects: strategy.Objects) -> None:

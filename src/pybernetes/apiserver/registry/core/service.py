@@ -4,6 +4,7 @@ Upstream: pkg/registry/core/service/storage (alloc.go), strategy.go.
 """
 
 import ipaddress
+import random
 
 from pybernetes.apimachinery import errors, fieldpath, names
 from pybernetes.apiserver.registry import strategy
@@ -25,8 +26,8 @@ class ServiceStrategy(strategy.Strategy):
     name_check = staticmethod(names.is_dns1123_label)
     allocators: services.ServiceAllocators
 
-    def __init__(self, service_range: str) -> None:
-        self.allocators = services.ServiceAllocators(service_range)
+    def __init__(self, service_range: str, rng: random.Random) -> None:
+        self.allocators = services.ServiceAllocators(service_range, rng)
         self._family = f"IPv{self.allocators.network.version}"
 
     def prepare_for_create(self, context: strategy.Context, new: Object) -> None:
