@@ -38,7 +38,8 @@ class Settings:
     concurrent_statefulset_syncs: int = 5
     concurrent_job_syncs: int = 5
     concurrent_cron_job_syncs: int = 5
-    concurrent_quota_syncs: int = 5
+    concurrent_resource_quota_syncs: int = 5
+    resource_quota_sync_period: float = 300.0
     concurrent_namespace_syncs: int = 10
     concurrent_endpoint_syncs: int = 5
     concurrent_service_endpoint_syncs: int = 5

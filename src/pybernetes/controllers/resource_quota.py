@@ -33,9 +33,13 @@ class ResourceQuotaController:
         self._informers = context.informers
         self._quotas = context.informers.informer(core.ResourceQuota)
         self._resource = self._client.resource(core.ResourceQuota)
+        self._period = context.settings.resource_quota_sync_period
         self._monitors: dict[quota.Resource, informer.Informer[Any]] = {}
         self.controller = controller.Controller(
-            "resourcequota", self.sync_quota, clock=context.clock, workers=context.settings.concurrent_quota_syncs
+            "resourcequota",
+            self.sync_quota,
+            clock=context.clock,
+            workers=context.settings.concurrent_resource_quota_syncs,
         )
         self.controller.watches(self._quotas, on_add=self._enqueue, on_update=self._quota_updated)
 
@@ -97,14 +101,14 @@ class ResourceQuotaController:
     # the sync
 
     async def sync_quota(self, key: str) -> float | None:
-        """Count for one quota."""
+        """Count for one quota, and again after a while: admission charges for requests that then fail."""
         one = self._quotas.by_key(key)
         if one is None:
             return None
         spec = meta.to_dict(one.spec)
         now = self._clock.now()
         total: quota.Usage = {}
-        wait = None
+        wait = self._period
         for group, plural in sorted(quota.tracked(one.spec.hard)):
             monitor = await self._monitor((group, plural))
             if monitor is None:
@@ -117,7 +121,7 @@ class ResourceQuotaController:
                     used = quota.usage(group, plural, plain, now)
                     total = quota.add(total, {name: used[name] for name in names if name in used})
                 if (group, plural) == ("", "pods") and (left := _leaves_in(obj, now)) is not None:
-                    wait = left if wait is None else min(wait, left)
+                    wait = min(wait, left)
         await self._write(one, {name: str(amount) for name, amount in total.items()})
         return wait
 

@@ -16,7 +16,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
 from pybernetes.apiserver import app
-from pybernetes.apiserver.admission import chain, namespace_lifecycle
+from pybernetes.apiserver.admission import chain, namespace_lifecycle, resource_quota
 from pybernetes.apiserver.authn import user as users
 from pybernetes.client import informer, rest, transport
 from pybernetes.controllers import context, manager
@@ -205,6 +205,17 @@ class Cluster:
             **more,
         }
 
+    async def quota(self, name: str, spec: dict[str, Any] | None = None, **hard: str) -> None:
+        """Limit what the namespace `default` may hold, and wait until that is in force."""
+        about = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}}
+        await self.apply({**about, "spec": {"hard": hard, **(spec or {})}})
+
+        async def counted() -> bool:
+            status = (await self.get("ResourceQuota", name)).get("status") or {}
+            return bool(status.get("used", {}).keys() >= {*hard})
+
+        await self.until(counted)
+
     @staticmethod
     def config_map(name: str, *owners: dict[str, Any], **metadata: Any) -> dict[str, Any]:
         """A ConfigMap with these owners."""
@@ -218,7 +229,8 @@ class Cluster:
 async def cluster() -> AsyncIterator[Cluster]:
     """A server with its first objects, and no controller yet."""
     clock = clocks.VirtualClock()
-    config = app.ServerConfig(tokens=(_Names(),), admission=chain.Chain((namespace_lifecycle.NamespaceLifecycle(),)))
+    plugins = chain.Chain((namespace_lifecycle.NamespaceLifecycle(), resource_quota.ResourceQuota()))
+    config = app.ServerConfig(tokens=(_Names(),), admission=plugins)
     server = app.ApiServer(config, memory.MemoryBackend(), clock)
     async with tasks.TaskGroup("test") as group:
         await server.start()

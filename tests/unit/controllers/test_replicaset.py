@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import itertools
+import re
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from pybernetes.http import messages
 
 RS = "apps/v1/ReplicaSet"
 NAME = "replicaset-controller"
+QUOTA = "resourcequota-controller"
 PODS = gvk.GroupResource("", "pods")
 
 
@@ -274,11 +276,10 @@ async def test_r9_at_most_a_burst_at_once(cluster):
 
 
 async def test_r10_slow_start_stops_after_a_failed_batch(cluster):
-    """Seed R10: two of ten may be: the first sync tries three, every retry one, later and later."""
-    await cluster.run(NAME)
+    """Seed R10: a quota lets two of ten be: the first sync tries three, every retry one, later and later."""
+    await cluster.run(NAME, QUOTA)
+    await cluster.quota("q", pods="2")
     gate = Gate(cluster)
-    quota = errors.Forbidden(PODS, "x", "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2")
-    gate.refuse_create = lambda number: quota if number > 2 else None
     await cluster.apply(cluster.workload("ReplicaSet", "web", 10))
     await cluster.settle(1)
     assert gate.sizes[:2] == [1, 2]
@@ -287,12 +288,11 @@ async def test_r10_slow_start_stops_after_a_failed_batch(cluster):
     assert gaps == sorted(gaps)
     assert gaps[-1] > 2 * gaps[0]
     assert len(await names(cluster)) == 2
-    await cluster.settle(0.5)
     (condition,) = (await cluster.get(RS, "web"))["status"]["conditions"]
     assert (condition["type"], condition["status"], condition["reason"]) == ("ReplicaFailure", "True", "FailedCreate")
     failed = [message for reason, message in await cluster.events("web") if reason == "FailedCreate"]
-    assert failed == [f"Error creating: {quota}"]
-    gate.refuse_create = lambda number: None
+    assert len(failed) == len(gate.creates) - 2  # one a sync
+    await cluster.patch("ResourceQuota", "q", {"spec": {"hard": {"pods": "10"}}})
     await cluster.settle(60)
     assert len(await names(cluster)) == 10
     assert "conditions" not in (await cluster.get(RS, "web"))["status"]
@@ -428,17 +428,16 @@ async def test_p2_every_pod_has_one_controller(cluster):
 
 async def test_p4_events_tell_of_success_and_failure(cluster):
     """Seed P4: SuccessfulCreate for what was made, FailedCreate with the server's reason for what was not."""
-    await cluster.run(NAME)
-    gate = Gate(cluster)
-    quota = errors.Forbidden(PODS, "web-x", "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1")
-    gate.refuse_create = lambda number: quota if number > 1 else None
+    await cluster.run(NAME, QUOTA)
+    await cluster.quota("q", pods="1")
     await cluster.apply(cluster.workload("ReplicaSet", "web", 2))
     await cluster.settle(0.01)
     (pod,) = await names(cluster)
-    assert set(await cluster.events("web")) == {
-        ("SuccessfulCreate", f"Created pod: {pod}"),
-        ("FailedCreate", f"Error creating: {quota}"),
-    }
+    events = dict(await cluster.events("web"))
+    assert events["SuccessfulCreate"] == f"Created pod: {pod}"
+    refused = r'Error creating: pods "web-\w{5}" is forbidden: '
+    refused += "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"
+    assert re.fullmatch(refused, events["FailedCreate"])
 
 
 async def test_restart_makes_good_what_was_missed(cluster):

@@ -11,6 +11,7 @@ from pybernetes.apiserver.admission import (
     namespace_lifecycle,
     node_restriction,
     priority,
+    resource_quota,
     runtime_class,
     service_account,
     storage_object_in_use_protection,
@@ -27,6 +28,8 @@ DEFAULT_PLUGINS: tuple[Plugin, ...] = (
     default_toleration_seconds.DefaultTolerationSeconds(),
     storage_object_in_use_protection.StorageObjectInUseProtection(),
     runtime_class.RuntimeClass(),
+    # last: what it charges is taken
+    resource_quota.ResourceQuota(),
 )
 
 

@@ -11,6 +11,7 @@ AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 ANONYMOUS = "system:anonymous"
 NODES = "system:nodes"
+API_SERVER = "system:apiserver"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -296,7 +296,7 @@ class Store(reading.StoredObjects):
     async def rewrite(
         self,
         op: operation.Operation,
-        change: Callable[[Object], None],
+        change: Callable[[Object], object],
         wanted: operation.Preconditions = operation.Preconditions(),  # noqa: B008 - frozen
     ) -> cached.Cached:
         """Change the stored object as the server itself does for a subresource: no hooks, no admission, no validation.

@@ -3,14 +3,15 @@
 Upstream: k8s.io/apiserver/pkg/server/storage, pkg/registry/*/rest (the storage maps).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.apiserver.admission import chain as chains
-from pybernetes.apiserver.registry import reading, rules, store, strategy, table
+from pybernetes.apiserver.authn import user as users
+from pybernetes.apiserver.registry import operation, reading, rules, store, strategy, table
 from pybernetes.storage import backend as backends
 
 Object = dict[str, Any]
@@ -86,6 +87,15 @@ class Stores:
         cache = await where.ready()
         prefix = f"{where.prefix}{namespace}/" if namespace and where.kind.namespaced else ""
         return [one.object() for one in (await cache.list(prefix)).items]
+
+    async def rewrite(
+        self, group: str, resource: str, namespace: str, name: str, change: Callable[[Object], object]
+    ) -> None:
+        """Change an object as the server itself, past hooks and admission; again after a conflict. Raises NotFound."""
+        where = self.by_resource(group, resource)
+        assert where is not None
+        op = operation.Operation(where.kind, users.UserInfo(users.API_SERVER), namespace, name)
+        await where.rewrite(op, change)
 
     async def stop(self) -> None:
         """End all caches and their watches."""

@@ -24,7 +24,7 @@ Object = dict[str, Any]
 
 
 class Objects(Protocol):
-    """Read access to other objects of the server (never to be mutated), and the allocators.
+    """Other objects of the server, each a copy of the caller's own.
 
     `get` reads the watch cache when it is fresh, else storage.
     """
@@ -34,6 +34,11 @@ class Objects(Protocol):
 
     async def list(self, group: str, resource: str, namespace: str = "") -> list[Object]:
         """All objects of a resource (in one namespace when given), in storage version."""
+
+    async def rewrite(
+        self, group: str, resource: str, namespace: str, name: str, change: Callable[[Object], object]
+    ) -> None:
+        """Change an object as the server itself, past hooks and admission; again after a conflict. Raises NotFound."""
 
 
 @dataclasses.dataclass(slots=True)

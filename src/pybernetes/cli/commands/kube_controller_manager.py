@@ -19,6 +19,7 @@ CONCURRENT: dict[str, tuple[str, str]] = {
     "--concurrent-job-syncs": ("concurrent_job_syncs", "Jobs"),
     "--concurrent-cron-job-syncs": ("concurrent_cron_job_syncs", "CronJobs"),
     "--concurrent-namespace-syncs": ("concurrent_namespace_syncs", "namespaces that are being deleted"),
+    "--concurrent-resource-quota-syncs": ("concurrent_resource_quota_syncs", "ResourceQuotas"),
     "--concurrent-rc-syncs": ("concurrent_rc_syncs", "ReplicationControllers"),
     "--concurrent-replicaset-syncs": ("concurrent_replicaset_syncs", "ReplicaSets"),
     "--concurrent-service-endpoint-syncs": ("concurrent_service_endpoint_syncs", "Services for their EndpointSlices"),
@@ -80,6 +81,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default = getattr(DEFAULTS, attribute)
         help_text = f"{text} (default: {default:g})"
         life.add_argument(_flag(attribute), type=type(default), default=default, metavar="N", help=help_text)
+    _add_counts(parser)
+    flags.add_secure_serving(parser, 10257)
+    flags.add_client(parser)
+    flags.add_leader_election(parser, controller_manager.NAME)
+    flags.add_logs(parser)
+
+
+def _add_counts(parser: argparse.ArgumentParser) -> None:
+    """How much is kept, how often it is counted, how many are worked on at once."""
     collector = parser.add_argument_group("Pod garbage collector controller flags")
     collector.add_argument(
         "--terminated-pod-gc-threshold",
@@ -88,15 +98,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many Pods that ended are kept (default: %(default)s)",
     )
+    quota = parser.add_argument_group("ResourceQuota controller flags")
+    quota.add_argument(
+        "--resource-quota-sync-period",
+        type=flags.seconds,
+        default=DEFAULTS.resource_quota_sync_period,
+        metavar="DURATION",
+        help="after how long everything is counted anew (default: 5m)",
+    )
     concurrent = parser.add_argument_group("Concurrency flags")
     for flag, (attribute, what) in CONCURRENT.items():
         default = getattr(DEFAULTS, attribute)
         text = f"how many {what} are worked on at once (default: {default})"
         concurrent.add_argument(flag, type=int, default=default, metavar="N", help=text)
-    flags.add_secure_serving(parser, 10257)
-    flags.add_client(parser)
-    flags.add_leader_election(parser, controller_manager.NAME)
-    flags.add_logs(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -121,6 +135,7 @@ async def _work(arguments: argparse.Namespace) -> None:
 def settings(arguments: argparse.Namespace) -> context.Settings:
     """What the flags say to controllers. Raises SettingsError."""
     return context.Settings(
+        resource_quota_sync_period=arguments.resource_quota_sync_period,
         terminated_pod_gc_threshold=arguments.terminated_pod_gc_threshold,
         cluster_cidr=arguments.cluster_cidr if arguments.allocate_node_cidrs else "",
         node_cidr_mask_size=arguments.node_cidr_mask_size,
