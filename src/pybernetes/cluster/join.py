@@ -34,6 +34,7 @@ async def run_node(config: configs.ClusterConfig, paths: configs.Paths, index: i
         place = nodes.runtime_config(paths, config, index)
         engine = runtime.Containerd(place, clock)
         await engine.start()
+        group.start(engine.keep(), "container runtime")
         report.stage(f"container runtime of {name}")
         runtime_client = cri.CriClient(f"unix://{place.socket}")
         stack.push_async_callback(runtime_client.close)

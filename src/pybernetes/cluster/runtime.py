@@ -14,6 +14,9 @@ import signal
 import subprocess
 
 from pybernetes.aio import clock as clocks
+from pybernetes.telemetry import logs
+
+logger = logs.get("containerd")
 
 CNI_PLUGINS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
 NEEDED = ("bridge", "host-local", "loopback", "portmap")
@@ -143,11 +146,12 @@ class Containerd:
     def __init__(self, config: RuntimeConfig, clock: clocks.Clock) -> None:
         self.config = config
         self._clock = clock
-        self._pid_file = config.directory / "containerd.pid"
+        self._config_file = config.directory / "config.toml"
 
     async def start(self) -> None:
         """Return when it answers; one that runs already is used as it is. Raises RuntimeUnavailable."""
-        if await self._answers():
+        if self.pid() is not None:
+            await self._wait_until_it_answers()
             return
         problem = missing()
         plugins = plugin_directory()
@@ -156,25 +160,32 @@ class Containerd:
         for path in (self.config.directory / "root", self.config.directory / "cni", self.config.state):
             path.mkdir(parents=True, exist_ok=True)
         text = containerd_config(self.config, plugins, restrict_oom_score=not may_lower_oom_score())
-        (self.config.directory / "config.toml").write_text(text)
+        self._config_file.write_text(text)
         network = json.dumps(network_config(self.config), indent=2)
         (self.config.directory / "cni" / "10-pybernetes.conflist").write_text(network)
         with (self.config.directory / "containerd.log").open("ab") as log:
-            process = subprocess.Popen(
-                ["containerd", "--config", str(self.config.directory / "config.toml")],
+            subprocess.Popen(
+                ["containerd", "--config", str(self._config_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self._pid_file.write_text(str(process.pid))
-        await self._wait_until_it_answers(process)
+        await self._wait_until_it_answers()
 
-    async def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
+    async def keep(self) -> None:
+        """Start it again whenever it ends."""
+        while True:
+            if (pid := self.pid()) is not None:
+                await _end_of(pid)
+            logger.warning("containerd ended, starting it again")
+            await self.start()
+
+    async def _wait_until_it_answers(self) -> None:
         # There is no event for "a process that is not ours listens now": look again at growing intervals.
         deadline, delay = self._clock.monotonic() + START_SECONDS, 0.01
         while not await self._answers():
-            if process.poll() is not None or self._clock.monotonic() > deadline:
+            if self.pid() is None or self._clock.monotonic() > deadline:
                 log = self.config.directory / "containerd.log"
                 raise RuntimeUnavailable(f"containerd does not start; its log is {log}")
             await self._clock.sleep(delay)
@@ -190,12 +201,15 @@ class Containerd:
 
     def pid(self) -> int | None:
         """The process that runs, if one does."""
-        try:
-            pid = int(self._pid_file.read_text())
-            command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ValueError, ProcessLookupError):
-            return None
-        return pid if str(self.config.directory).encode() in command else None
+        # Not from a file of ours: whoever started it may have been killed before it was written.
+        wanted = f"--config\0{self._config_file}\0".encode()
+        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if wanted in entry.read_bytes():
+                    return int(entry.parent.name)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        return None
 
     async def stop(self) -> None:
         """End containerd; call after the node's containers were stopped."""
@@ -208,4 +222,17 @@ class Containerd:
             if self._clock.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
             await self._clock.sleep(0.05)
-        self._pid_file.unlink(missing_ok=True)
+
+
+async def _end_of(pid: int) -> None:
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(process, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(process)
+        os.close(process)

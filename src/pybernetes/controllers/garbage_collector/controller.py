@@ -10,6 +10,7 @@ discovery, looked at again whenever a CustomResourceDefinition or an APIService 
 Upstream: pkg/controller/garbagecollector.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,17 +62,20 @@ class GarbageCollector:
         self.orphans = controller.Controller(
             "garbage_collector_attempt_to_orphan", self.attempt_to_orphan, clock=clock, workers=workers
         )
+        self._discovered = asyncio.Event()
         self._discovery = controller.Controller("garbage_collector_monitors", self.sync_monitors, clock=clock)
 
     async def run(self) -> None:
         """Work until cancelled; nothing is deleted before every monitor has seen its whole resource."""
         async with tasks.TaskGroup("garbagecollector") as group:
-            await self.sync_monitors(_SYNC)
-            await self._informers.start()
+            # by the control loop: the server may not answer yet
+            group.start(self._discovery.run(), self._discovery.name)
+            self._discovery.enqueue(_SYNC)
+            await group.until(self._discovered.wait(), "discovered")
             for monitor in [*self._monitors.values()]:
                 await monitor.wait_for_sync()
             logger.info("Proceeding to collect garbage")
-            for one in (self.attempts, self.orphans, self._discovery):
+            for one in (self.attempts, self.orphans):
                 group.start(one.run(), one.name)
             await group.wait()
 
@@ -97,6 +101,7 @@ class GarbageCollector:
         for resource in wanted - self._monitors.keys():
             self._start_monitor(resource)
         await self._informers.start()
+        self._discovered.set()
 
     @staticmethod
     def _is_collected(resource: discovery.ApiResource) -> bool:

@@ -1,0 +1,208 @@
+"""Clusters whose processes can be killed and started again: by `pybernetes up`, or each component by itself."""
+
+import asyncio
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import sys
+from typing import Protocol
+
+from pybernetes.aio import clock as clocks
+from pybernetes.client import kubeconfig, rest, transport
+from pybernetes.cluster import config as configs
+from pybernetes.cluster import pki, states
+
+ROOT = pathlib.Path(__file__).parents[2]
+ALL = "all"
+
+
+class Place(Protocol):
+    """One cluster."""
+
+    database: pathlib.Path
+    kubeconfig: pathlib.Path
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What can be killed by itself."""
+
+    async def resume(self) -> None:
+        """Start what does not run."""
+
+    def kill(self, part: str) -> None:
+        """SIGKILL, at once, to that part or to ALL."""
+
+    def ended(self) -> list[str]:
+        """Those that ended by themselves."""
+
+    async def stop(self) -> None:
+        """End everything and leave nothing."""
+
+
+def client(place: Place) -> rest.Client:
+    """The administrator's."""
+    clock = clocks.RealClock()
+    return rest.Client(
+        transport.HttpTransport(kubeconfig.load(str(place.kubeconfig)).credentials(), clock), clock=clock
+    )
+
+
+class Up:
+    """A cluster of `pybernetes up`, with simulated nodes in the control plane's process or with a real node."""
+
+    def __init__(self, folder: pathlib.Path, name: str, nodes: int, flags: tuple[str, ...] = ()) -> None:
+        self._paths = configs.Paths(folder / "data")
+        self.database = self._paths.database
+        self.kubeconfig = folder / "kubeconfig"
+        self._flags = ("--name", name, "--data-dir", str(self._paths.root))
+        kind = ("--nodes", str(nodes)) if nodes else ("--no-node", "--simulated-nodes", "2")
+        self._up = ("--kubeconfig", str(self.kubeconfig), "--port", "0", *kind, *flags)
+
+    def _pids(self) -> dict[str, int]:
+        found = {state.name: state.pid for state in states.Running(self._paths).running()}
+        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                program, *arguments = entry.read_text().split("\0")
+                if program == "containerd" and any(str(self._paths.root) in one for one in arguments):
+                    found["containerd"] = int(entry.parent.name)
+        return found
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its processes."""
+        return tuple(self._pids())
+
+    def ended(self) -> list[str]:
+        """`up` takes care of them."""
+        return []
+
+    async def _run(self, command: str, *flags: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pybernetes", command, *self._flags, *flags),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return "" if process.returncode == 0 else said.decode()
+
+    async def resume(self) -> None:
+        """`up`; once more if a kill came in between."""
+        if await self._run("up", *self._up) and (said := await self._run("up", *self._up)):
+            raise RuntimeError(said)
+
+    def kill(self, part: str) -> None:
+        """Kill by the pids that are written down."""
+        for name, pid in self._pids().items():
+            if part in (name, ALL):
+                os.kill(pid, signal.SIGKILL)
+
+    async def check(self) -> str:
+        """What `storage check` complains of."""
+        return await self._run("storage", "check")
+
+    async def stop(self) -> None:
+        """`down --delete`."""
+        if said := await self._run("down", "--delete"):
+            raise RuntimeError(said)
+
+
+class Components:
+    """kube-apiserver, kube-controller-manager, kube-scheduler and two simulated nodes, a process each."""
+
+    def __init__(self, folder: pathlib.Path, flags: tuple[str, ...] = ()) -> None:
+        self.database = folder / "data" / "store.db"
+        self.kubeconfig = folder / "admin.conf"
+        self._folder = folder
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        ports = _free_ports(3)
+        self._credentials(ports[0])
+        local = "--bind-address=127.0.0.1"
+        self._commands: dict[str, tuple[str, ...]] = {
+            "kube-apiserver": (
+                *("pybernetes", "kube-apiserver", "--data-dir=data", local, f"--secure-port={ports[0]}", *flags),
+                *("--tls-cert-file=apiserver.crt", "--tls-private-key-file=apiserver.key", "--client-ca-file=ca.crt"),
+                *("--service-account-issuer=https://kubernetes.default", "--service-account-signing-key-file=sa.key"),
+            ),
+            "kube-controller-manager": (
+                *("pybernetes", "kube-controller-manager", "--kubeconfig=kube-controller-manager.conf", local),
+                *(f"--secure-port={ports[1]}", "--leader-elect=false", "--use-service-account-credentials"),
+                *("--root-ca-file=ca.crt", "-v=2"),
+            ),
+            "kube-scheduler": (
+                *("pybernetes", "kube-scheduler", "--kubeconfig=kube-scheduler.conf", local),
+                *(f"--secure-port={ports[2]}", "--leader-elect=false"),
+            ),
+            **{
+                f"n{index}": ("tests.crash.node", str(folder / f"kubelet-n{index}.conf"), f"n{index}", str(index))
+                for index in (1, 2)
+            },
+        }
+
+    def _credentials(self, port: int) -> None:
+        keys = pki.Pki(self._folder, clocks.RealClock())
+        leaves = pki.component_leaves(configs.ClusterConfig(port=port, nodes=0))
+        for name in ("n1", "n2"):
+            leaves += pki.node_leaves(name, "127.0.0.1")[:1]
+        keys.ensure(leaves)
+        for user in (leaf.name for leaf in leaves):
+            pair = keys.pair(user)
+            access = kubeconfig.Access(
+                user,
+                f"https://127.0.0.1:{port}",
+                keys.authority().certificate,
+                cert_pem=pair.certificate,
+                key_pem=pair.key,
+            )
+            kubeconfig.write_access(self._folder / f"{user}.conf", access)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The components."""
+        return tuple(self._commands)
+
+    async def resume(self) -> None:
+        """Start each that does not run, in a random order of none: at once."""
+        for name, command in self._commands.items():
+            if name in self._running:
+                continue
+            with (self._folder / f"{name}.log").open("ab") as log:
+                self._running[name] = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", *command),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self._folder,
+                    env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
+                )
+
+    def ended(self) -> list[str]:
+        """Those that ended by themselves."""
+        return [name for name, process in self._running.items() if process.returncode is not None]
+
+    def kill(self, part: str) -> None:
+        """Kill our children."""
+        for name in self.parts if part == ALL else (part,):
+            process = self._running.pop(name, None)
+            if process is not None and process.returncode is None:
+                process.kill()
+
+    async def stop(self) -> None:
+        """Kill what is left; the folder is the caller's."""
+        left = list(self._running.values())
+        self.kill(ALL)
+        for process in left:
+            await process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()

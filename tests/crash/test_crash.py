@@ -1,0 +1,19 @@
+"""A sample of `tests.crash.run`: kill -9 at steps of the journey ends as without kills, and nothing told is lost."""
+
+import pathlib
+
+import pytest
+from tests.crash import place, run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("sort", "kills"),
+    [("components", 8), ("up", 12), pytest.param("node", 10, marks=pytest.mark.node)],
+)
+async def test_killed_at_every_step(sort: str, kills: int, tmp_path: pathlib.Path) -> None:
+    where = run.choose(sort, tmp_path, "crash-test")
+    done = await run.crash(where, kills, seed=kills)
+    assert done.kills >= kills
+    assert isinstance(where, place.Components) or await where.check() == ""
