@@ -3,94 +3,20 @@
 import collections
 import json
 import subprocess
-import sys
 from typing import Any
 
 import pytest
+from tests.node import traffic
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
-
-ASK = """
-import sys, urllib.request
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-for url in sys.argv[1:]:
-    with opener.open(url, timeout=5) as answer:
-        print(answer.read().decode().strip())
-"""
-WHO = """mkdir -p /tmp/www/cgi-bin
-cat >/tmp/www/cgi-bin/who <<'END'
-#!/bin/sh
-address=${REMOTE_ADDR##*:}
-echo; echo $(hostname) ${address%]}
-END
-chmod +x /tmp/www/cgi-bin/who
-exec httpd -f -p 8080 -h /tmp/www"""
-"""Answers /cgi-bin/who with the Pod's name and the address it was asked from."""
-
-
-def ask(ip: str, *urls: str) -> list[str]:
-    """The answers to requests from the Pod with that address ("": from the machine)."""
-    inside = ["nsenter", f"--net={namespace_of(ip)}"] if ip else []
-    command = [*inside, sys.executable, "-c", ASK, *urls]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
-
-
-def namespace_of(ip: str) -> str:
-    """Where the Pod with that address is."""
-    names = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout.splitlines()
-    for name in (line.split()[0] for line in names if line.startswith("cni-")):
-        shown = subprocess.run(["ip", "-n", name, "-br", "address"], check=False, capture_output=True, text=True)
-        if f" {ip}/" in shown.stdout:
-            return f"/run/netns/{name}"
-    raise AssertionError(f"no Pod has the address {ip}")
-
-
-def deployment(name: str, replicas: int, **spec: Any) -> dict[str, Any]:
-    container = {
-        "name": "web",
-        "image": "localhost/pybernetes/demo:1",
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", WHO],
-        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
-    }
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1, **spec},
-            },
-        },
-    }
-
-
-def service(name: str, **spec: Any) -> dict[str, Any]:
-    ports = [{"port": 80, "targetPort": 8080}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name},
-        "spec": {"selector": {"app": name}, "ports": ports, **spec},
-    }
-
-
-def pods(cluster: Any, app: str) -> list[dict[str, Any]]:
-    """Those that are not on their way out."""
-    found = cluster.get("pods", "-l", f"app={app}")
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
 def test_pods_reach_each_other_across_nodes(three_nodes: Any) -> None:
     """Seed A2: three nodes are Ready, a Deployment spreads, Pods reach each other by address, Service and name."""
     three_nodes.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=30s")
-    three_nodes.apply(deployment("far", 6), service("far", type="NodePort"))
+    three_nodes.apply(traffic.deployment("far", 6), traffic.service("far", type="NodePort"))
     three_nodes.kubectl("rollout", "status", "deployment/far", "--timeout=60s")
-    found = pods(three_nodes, "far")
+    found = traffic.pods(three_nodes, "far")
     where = {pod["spec"]["nodeName"]: pod["status"]["podIP"] for pod in found}
     assert sorted(collections.Counter(pod["spec"]["nodeName"] for pod in found).values()) == [2, 2, 2]
     names = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in found}
@@ -98,7 +24,7 @@ def test_pods_reach_each_other_across_nodes(three_nodes: Any) -> None:
     urls = [f"http://{ip}:8080/cgi-bin/who" for ip in names.values()]
     for ip in where.values():
         others = [url for url in urls if f"//{ip}:" not in url]
-        answers = ask(ip, *others, *[f"http://{seen['clusterIP']}/cgi-bin/who"] * 12)
+        answers = traffic.ask(ip, [*others, *[f"http://{seen['clusterIP']}/cgi-bin/who"] * 12])
         # every Pod is seen with its own address, across nodes too
         direct = {f"{name} {ip}" for name, other in names.items() if other != ip}
         assert set(answers[: len(others)]) == direct
@@ -107,12 +33,12 @@ def test_pods_reach_each_other_across_nodes(three_nodes: Any) -> None:
         dns = three_nodes.get("service", "-n", "kube-system", "kube-dns")["spec"]["clusterIP"]
         looked_up = ["busybox", "nslookup", "far.default.svc.cluster.local", dns]
         done = subprocess.run(
-            ["nsenter", f"--net={namespace_of(ip)}", *looked_up], check=True, capture_output=True, text=True
+            ["nsenter", f"--net={traffic.namespace_of(ip)}", *looked_up], check=True, capture_output=True, text=True
         )
         assert seen["clusterIP"] in done.stdout
     nodes = [node["status"]["addresses"][0]["address"] for node in three_nodes.get("nodes")]
     outside = [f"http://{address}:{seen['ports'][0]['nodePort']}/cgi-bin/who" for address in nodes]
-    answers = ask("", *urls, *outside, f"http://{seen['clusterIP']}/cgi-bin/who")
+    answers = traffic.ask("", [*urls, *outside, f"http://{seen['clusterIP']}/cgi-bin/who"])
     assert {answer.split()[0] for answer in answers} <= names.keys()
     for pod in found[:3]:
         name = pod["metadata"]["name"]
@@ -123,7 +49,9 @@ def test_pods_reach_each_other_across_nodes(three_nodes: Any) -> None:
 
 def test_nodes_come_and_go(three_nodes: Any) -> None:
     three_nodes.run("node", "add")
-    three_nodes.apply(deployment("moving", 4, nodeSelector={"kubernetes.io/hostname": f"{three_nodes.name}-node-4"}))
+    three_nodes.apply(
+        traffic.deployment("moving", 4, nodeSelector={"kubernetes.io/hostname": f"{three_nodes.name}-node-4"})
+    )
     three_nodes.kubectl("rollout", "status", "deployment/moving", "--timeout=60s")
     three_nodes.kubectl("patch", "deployment", "moving", "-p", '{"spec":{"template":{"spec":{"nodeSelector":null}}}}')
     three_nodes.kubectl("rollout", "status", "deployment/moving", "--timeout=60s")
@@ -135,7 +63,7 @@ def test_nodes_come_and_go(three_nodes: Any) -> None:
     left = {node["metadata"]["name"] for node in three_nodes.get("nodes")}
     assert left == {f"{three_nodes.name}-node-{index}" for index in (1, 2, 3)}
     three_nodes.kubectl("rollout", "status", "deployment/moving", "--timeout=60s")
-    assert {pod["spec"]["nodeName"] for pod in pods(three_nodes, "moving")} <= left
+    assert {pod["spec"]["nodeName"] for pod in traffic.pods(three_nodes, "moving")} <= left
     three_nodes.kubectl("delete", "deployment", "moving")
 
 
@@ -144,10 +72,10 @@ def test_a_lost_node_loses_its_pods(three_nodes: Any) -> None:
     keys = ("not-ready", "unreachable")
     stay = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
     tolerations = [{"key": f"node.kubernetes.io/{key}", **stay} for key in keys]
-    three_nodes.apply(deployment("lost", 6, tolerations=tolerations))
+    three_nodes.apply(traffic.deployment("lost", 6, tolerations=tolerations, terminationGracePeriodSeconds=1))
     three_nodes.kubectl("rollout", "status", "deployment/lost", "--timeout=60s")
     node = f"{three_nodes.name}-node-2"
-    before = [pod for pod in pods(three_nodes, "lost") if pod["spec"]["nodeName"] == node]
+    before = [pod for pod in traffic.pods(three_nodes, "lost") if pod["spec"]["nodeName"] == node]
     assert len(before) == 2
     three_nodes.kill(node)
     three_nodes.kubectl("wait", "node", node, "--for=condition=Ready=Unknown", "--timeout=40s")
@@ -156,18 +84,20 @@ def test_a_lost_node_loses_its_pods(three_nodes: Any) -> None:
     three_nodes.kubectl("rollout", "status", "deployment/lost", "--timeout=60s")
     taints = {(taint["key"], taint["effect"]) for taint in three_nodes.get("node", node)["spec"]["taints"]}
     assert taints == {("node.kubernetes.io/unreachable", effect) for effect in ("NoSchedule", "NoExecute")}
-    moved = pods(three_nodes, "lost")
+    moved = traffic.pods(three_nodes, "lost")
     assert len(moved) == 6
     assert node not in {pod["spec"]["nodeName"] for pod in moved}
     # nobody has told the node: its containers still answer
-    assert ask("", *(f"http://{pod['status']['podIP']}:8080/cgi-bin/who" for pod in before))
+    assert "no answer" not in traffic.ask("", [f"http://{pod['status']['podIP']}:8080/cgi-bin/who" for pod in before])
     three_nodes.up()
     for pod in before:
         three_nodes.kubectl("wait", "pod", pod["metadata"]["name"], "--for=delete", "--timeout=30s")
         with pytest.raises(AssertionError, match="no Pod has the address"):
-            namespace_of(pod["status"]["podIP"])
+            traffic.namespace_of(pod["status"]["podIP"])
     three_nodes.kubectl("wait", "node", node, "--for=condition=Ready", "--timeout=30s")
-    assert {pod["metadata"]["name"] for pod in pods(three_nodes, "lost")} == {pod["metadata"]["name"] for pod in moved}
+    assert {pod["metadata"]["name"] for pod in traffic.pods(three_nodes, "lost")} == {
+        pod["metadata"]["name"] for pod in moved
+    }
     three_nodes.kubectl("delete", "deployment", "lost")
 
 
@@ -191,5 +121,5 @@ hostname -i >/shared/two; sleep 3600"""
     three_nodes.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pair"}, "spec": spec})
     three_nodes.kubectl("wait", "pod", "pair", "--for=condition=Ready", "--timeout=30s")
     ip = three_nodes.get("pod", "pair")["status"]["podIP"]
-    assert ask("", *(f"http://{ip}:8080/{file}" for file in ("one", "two", "asked"))) == [ip] * 3
+    assert traffic.ask("", [f"http://{ip}:8080/{file}" for file in ("one", "two", "asked")]) == [ip] * 3
     three_nodes.kubectl("delete", "pod", "pair")

@@ -103,6 +103,7 @@ def proxy_config(config: configs.ClusterConfig, index: int) -> proxier.ProxyConf
         node_addresses=(config.node_address(index),),
         table=f"{config.link}-{index}",
         cluster_cidr=config.pod_range,
+        local_cidr=config.node_range(index),
         service_cidrs=(config.service_range,),
         address=config.node_address(index),
     )

@@ -52,16 +52,23 @@ Element = tuple[str, str]
 class TableSettings(msgspec.Struct, frozen=True):
     """What the fixed part depends on.
 
-    `cluster_cidr` are the Pods of all nodes ("" when unknown: then nothing counts as coming from a Pod).
+    `cluster_cidr` are the Pods of all nodes ("" when unknown: then nothing counts as coming from a Pod), `local_cidr`
+    those of this node where it is known: only what comes from them is spared masquerading.
     `node_port_addresses` are where node ports answer.
     """
 
     name: str
     cluster_cidr: str = ""
+    local_cidr: str = ""
     node_port_addresses: tuple[str, ...] = ()
     node_addresses: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     masquerade_bit: int = 14
+
+    @property
+    def pods(self) -> str:
+        """What counts as traffic of this node's Pods."""
+        return self.local_cidr or self.cluster_cidr
 
     @property
     def mark(self) -> str:
@@ -160,8 +167,8 @@ class _Writer:
         elif self._port.cluster:
             # What starts on this node is as if it had gone out to a load balancer and come back: any endpoint will do.
             cluster = f"goto service/{self._id}"
-            if self._settings.cluster_cidr:
-                yield f"ip saddr {self._settings.cluster_cidr} {cluster}"
+            if self._settings.pods:
+                yield f"ip saddr {self._settings.pods} {cluster}"
             yield f"fib saddr type local {self._settings.set_mark}"
             yield f"fib saddr type local {cluster}"
         if usable:
@@ -224,8 +231,8 @@ def base_chains(settings: TableSettings) -> dict[str, tuple[str, ...]]:
         "masquerading": tuple(_masquerading(settings)),
         "services": (f"{lookup} @{SERVICE_IPS}", f"ip daddr @nodeport-ips {node_lookup} @{SERVICE_NODEPORTS}"),
     }
-    if settings.cluster_cidr:
-        outside = f"ip daddr @{CLUSTER_IPS} ip saddr != {settings.cluster_cidr} {settings.set_mark}"
+    if settings.pods:
+        outside = f"ip daddr @{CLUSTER_IPS} ip saddr != {settings.pods} {settings.set_mark}"
         chains["services"] = (outside, *chains["services"])
     if settings.service_cidrs:
         drop = f"ip daddr {{ {', '.join(settings.service_cidrs)} }} drop"

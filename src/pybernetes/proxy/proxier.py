@@ -39,15 +39,16 @@ class ProxyConfig:
     """One node's proxy.
 
     `table` names its nftables table: clusters that share a network namespace need different ones. `cluster_cidr` are
-    the Pods of all nodes, `service_cidrs` the range of cluster addresses where what nobody has is dropped. Node ports
-    answer on `node_port_addresses` (default: the node's addresses). Health and metrics are served on `address`
-    ("": nowhere).
+    the Pods of all nodes, `local_cidr` its own (upstream's detect-local-mode NodeCIDR), `service_cidrs` the range of
+    cluster addresses where what nobody has is dropped. Node ports answer on `node_port_addresses` (default: the node's
+    addresses). Health and metrics are served on `address` ("": nowhere).
     """
 
     node_name: str
     node_addresses: tuple[str, ...]
     table: str = "kube-proxy"
     cluster_cidr: str = ""
+    local_cidr: str = ""
     service_cidrs: tuple[str, ...] = ()
     node_port_addresses: tuple[str, ...] = ()
     address: str = ""
@@ -59,6 +60,7 @@ class ProxyConfig:
         return nftables.TableSettings(
             self.table,
             cluster_cidr=self.cluster_cidr,
+            local_cidr=self.local_cidr,
             node_port_addresses=self.node_port_addresses or self.node_addresses,
             node_addresses=self.node_addresses,
             service_cidrs=self.service_cidrs,

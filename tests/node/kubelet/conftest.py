@@ -17,7 +17,7 @@ from pybernetes.cluster import images
 from pybernetes.kubelet.cri import client, runtime, simulated
 from pybernetes.kubelet.cri import images as cri_images
 
-SUBNET, BRIDGE = "10.244.250.0/24", "pybtest0"
+SUBNET, BRIDGE = "10.199.250.0/24", "pybtest0"  # not of a range that clusters choose
 CNI = """{"cniVersion":"1.0.0","name":"pybtest","plugins":[{"type":"bridge","bridge":"%s","isGateway":true,
 "ipam":{"type":"host-local","dataDir":"%s","ranges":[[{"subnet":"%s"}]]}}]}"""
 CONFIG = """version = 2

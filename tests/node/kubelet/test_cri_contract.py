@@ -39,7 +39,7 @@ async def test_life_of_a_pod(cri: runtime.Runtime, sandbox_config: dict[str, Any
     assert (info.name, info.namespace, info.uid, info.attempt) == ("web", "shop", "u-1", 0)
     assert info.state is runtime.SandboxState.READY
     assert len(info.ips) == 1
-    assert info.ips[0].startswith("10.244.250.")
+    assert info.ips[0].startswith("10.199.250.")
     assert not info.host_network
     assert info.labels["app"] == "web"
     assert info.annotations["note"] == "x"
