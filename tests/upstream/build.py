@@ -26,6 +26,16 @@ PROGRAMS = {
     "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
 }
+CONFORMANCE = {
+    "e2e.test": "k8s.io/kubernetes/test/e2e",
+    "ginkgo": "github.com/onsi/ginkgo/v2/ginkgo",
+    "agnhost": "k8s.io/kubernetes/test/images/agnhost",
+    "nnp": "k8s.io/kubernetes/test/images/nonewprivs",
+    "sample-apiserver": "k8s.io/sample-apiserver",
+    "coredns": "github.com/coredns/coredns",
+}
+"""What only the conformance suite needs: the suite itself, and the programs in its images."""
+KNOWN = {**PROGRAMS, **CONFORMANCE}
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 MODULE = pathlib.Path(__file__).resolve().parent
 
@@ -67,12 +77,13 @@ def build(name: str) -> pathlib.Path:
         raise BuildError("building upstream needs the Go toolchain (go) on PATH")
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{name}.{os.getpid()}")
-    command = [go, "build", "-mod=mod", "-trimpath", "-ldflags", linker_flags(), "-o", str(unfinished)]
+    verb = ["test", "-c", "-vet=off"] if name.endswith(".test") else ["build"]
+    command = [go, *verb, "-mod=mod", "-trimpath", "-ldflags", linker_flags(), "-o", str(unfinished)]
     print(f"{name}: building", flush=True)
     started = time.monotonic()
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-    folder = MODULE / "etcd" if name == "etcd" else MODULE
-    done = subprocess.run([*command, PROGRAMS[name]], cwd=folder, env=environment, check=False)
+    folder = MODULE / name if (MODULE / name).is_dir() else MODULE
+    done = subprocess.run([*command, KNOWN[name]], cwd=folder, env=environment, check=False)
     if done.returncode != 0:
         raise BuildError(f"go build of {name} ended with {done.returncode}")
     unfinished.replace(target)
@@ -83,9 +94,9 @@ def build(name: str) -> pathlib.Path:
 def main(arguments: list[str]) -> int:
     """Builds what is named, or everything."""
     names = arguments or list(PROGRAMS)
-    unknown = sorted(set(names) - set(PROGRAMS))
+    unknown = sorted(set(names) - set(KNOWN))
     if unknown:
-        print(f"unknown programs: {', '.join(unknown)}; known: {', '.join(PROGRAMS)}", file=sys.stderr)
+        print(f"unknown programs: {', '.join(unknown)}; known: {', '.join(KNOWN)}", file=sys.stderr)
         return 2
     try:
         for name in names:

@@ -6,6 +6,11 @@ godebug default=go1.26
 
 require k8s.io/kubernetes v1.37.2
 
+require (
+	github.com/onsi/ginkgo/v2 v2.32.0 // indirect
+	k8s.io/sample-apiserver v0.0.0 // indirect
+)
+
 replace (
 	k8s.io/api => k8s.io/api v0.37.2
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.37.2

@@ -52,10 +52,10 @@ class File:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Image:
-    """What goes into an archive. `config` is the OCI image config's `config` member."""
+    """What goes into an archive: layers as files or as whole tars. `config` is the OCI image config's `config` member."""
 
     name: str
-    layers: Sequence[Sequence[File]]
+    layers: Sequence[Sequence[File] | bytes]
     config: Mapping[str, object]
     architecture: str = ""
 
@@ -88,7 +88,7 @@ def archive(images: Iterable[Image]) -> bytes:
     manifests = []
     for image in images:
         arch = image.architecture or architecture()
-        layers = [layer(files) for files in image.layers]
+        layers = [files if isinstance(files, bytes) else layer(files) for files in image.layers]
         config = {
             "created": _EPOCH,
             "architecture": arch,
