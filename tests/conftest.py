@@ -1,6 +1,7 @@
 """Skips, with the reason, what this machine cannot run: real containers, upstream's own programs, etcd."""
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = missing() if marked else ""
         for item in marked if reason else ():
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: the garbage collector need not look at it before every few tests."""
+    gc.collect()
+    gc.freeze()
 
 
 Etcd = Callable[..., contextlib.AbstractContextManager[list[etcd.Member]]]

@@ -22,9 +22,7 @@ import build
 from pybernetes.cluster import images
 
 File = images.File
-PACKAGES = (
-    "bash,bind9-dnsutils,ca-certificates,curl,iperf,iproute2,netcat-openbsd,nginx-light,procps,socat,util-linux,libcap2-bin"
-)
+PACKAGES = "bash bind9-dnsutils ca-certificates curl iperf iproute2 libcap2-bin netcat-openbsd nginx-light procps socat"
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NGINX = b"""daemon off;
 error_log stderr;
@@ -35,6 +33,7 @@ http {
   server { listen 80; listen [::]:80; root /usr/share/nginx/html; index index.html index.nginx-debian.html; }
 }
 """
+GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 ACCOUNTS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"
 
 
@@ -66,10 +65,20 @@ class Kitchen:
     def _debootstrap(self, scratch: pathlib.Path) -> None:
         root = scratch / "root"
         suite, mirror = debian()
-        _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(root), mirror)
+        _run("debootstrap", "--variant=minbase", f"--include={PACKAGES.replace(' ', ',')}", suite, str(root), mirror)
         for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
             shutil.rmtree(root / waste, ignore_errors=True)
-        _run("tar", "-C", str(root), "--sort=name", "--mtime=@0", "--exclude=./dev/*", "-cf", str(scratch / "base.tar"), ".")
+        _run(
+            "tar",
+            "-C",
+            str(root),
+            "--sort=name",
+            "--mtime=@0",
+            "--exclude=./dev/*",
+            "-cf",
+            str(scratch / "base.tar"),
+            ".",
+        )
 
     def _build_busybox(self, scratch: pathlib.Path) -> None:
         sources = scratch / "sources"
@@ -137,7 +146,7 @@ def _program(name: str, path: str, mode: int = 0o755) -> File:
 
 def _agnhost(kitchen: Kitchen) -> list[Sequence[File] | bytes]:
     accounts = ACCOUNTS + "user-defined-in-image:x:1000:1000::/home:/bin/sh\n"
-    groups = "root:x:0:\nnogroup:x:65534:\nuser-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n"
+    groups = GROUPS + "user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n"
     applets = ("ifconfig", "httpd", "nslookup", "route", "telnet", "vi", "wget", "traceroute", "arp")
     files = [
         _program("agnhost", "agnhost"),
@@ -180,7 +189,7 @@ def _busybox(kitchen: Kitchen) -> list[Sequence[File] | bytes]:
             File("bin/busybox", kitchen.busybox()),
             *(File(f"bin/{applet}", link="busybox", mode=0o777) for applet in applets if applet != "busybox"),
             File("etc/passwd", ACCOUNTS.encode(), mode=0o644),
-            File("etc/group", b"root:x:0:\nnogroup:x:65534:\n", mode=0o644),
+            File("etc/group", GROUPS.encode(), mode=0o644),
         ]
     ]
 
@@ -198,7 +207,10 @@ STAND_INS: dict[str, Recipe] = {
         lambda kitchen: [kitchen.base(), [_program("etcd", "usr/local/bin/etcd")]],
         {"Env": [PATH], "Cmd": ["/usr/local/bin/etcd"]},
     ),
-    "glibc-dns-testing": (lambda kitchen: [kitchen.base(), [_program("coredns", "coredns")]], {"Env": [PATH], "Cmd": ["bash"]}),
+    "glibc-dns-testing": (
+        lambda kitchen: [kitchen.base(), [_program("coredns", "coredns")]],
+        {"Env": [PATH], "Cmd": ["bash"]},
+    ),
     "kitten": (lambda kitchen: _picture("kitten", kitchen), {**AGNHOST, "Cmd": ["test-webserver"]}),
     "nautilus": (lambda kitchen: _picture("nautilus", kitchen), {**AGNHOST, "Cmd": ["test-webserver"]}),
     "nginx": (_nginx, {"Env": [PATH], "Cmd": ["nginx"], "ExposedPorts": {"80/tcp": {}}}),
@@ -207,7 +219,10 @@ STAND_INS: dict[str, Recipe] = {
         {"Env": [PATH], "Cmd": ["nnp"]},
     ),
     "nonroot": (lambda kitchen: [kitchen.base()], {"Env": [PATH], "Cmd": ["bash"], "User": "1234"}),
-    "pause": (lambda kitchen: [list(images.pause_image().layers[0])], {"Entrypoint": ["/pause"], "User": "65535:65535"}),
+    "pause": (
+        lambda kitchen: [list(images.pause_image().layers[0])],
+        {"Entrypoint": ["/pause"], "User": "65535:65535"},
+    ),
     "sample-apiserver": (
         lambda kitchen: [kitchen.base(), [_program("sample-apiserver", "sample-apiserver")]],
         {"Env": [PATH], "Entrypoint": ["/sample-apiserver"]},

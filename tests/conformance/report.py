@@ -87,9 +87,9 @@ def write_page(specs: Sequence[suite.Spec], seconds: float, processes: Used) -> 
     lines = [
         "# Conformance",
         "",
-        "Upstream's own suite, 462 specs, against a cluster of two real nodes. `scripts/conformance --page` wrote this page;",
-        "`scripts/conformance --help` says what else it can do. Upstream's figures are those of its own programs on such",
-        "machines.",
+        "Upstream's own suite, 462 specs, against a cluster of two real nodes. `scripts/conformance --page` wrote this",
+        "page; `scripts/conformance --help` says what else it can do. Upstream's figures are those of its own programs",
+        "on such machines.",
         "",
         table(specs, seconds, processes),
         "",

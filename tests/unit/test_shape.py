@@ -5,9 +5,11 @@
 
 import ast
 import functools
+import gc
 import pathlib
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,13 @@ Found = Iterator[tuple[str, int]]
 
 @functools.cache
 def _tree(path: pathlib.Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    # A tree is many objects that all stay: looked at again and again, they would take the collector four times as long
+    # as it takes to parse them.
+    gc.disable()
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    gc.freeze()
+    gc.enable()
+    return tree
 
 
 @functools.cache
@@ -44,21 +52,40 @@ def _name(path: pathlib.Path) -> str:
     return path.relative_to(SOURCE if path.is_relative_to(SOURCE) else ROOT).as_posix()
 
 
-def _named(
-    kinds: type[ast.AST] | tuple[type[ast.AST], ...],
-) -> Iterator[tuple[str, ast.ClassDef | Function]]:
-    """Each definition of these kinds with a name that finds it: `module.py:Class.method`."""
+@functools.cache
+def _nodes(path: pathlib.Path) -> dict[type[ast.AST], list[ast.AST]]:
+    """Every node of a file, by its type: walking a tree is what takes the time here."""
+    found: dict[type[ast.AST], list[ast.AST]] = {}
+    for node in ast.walk(_tree(path)):
+        found.setdefault(type(node), []).append(node)
+    return found
+
+
+def _of(path: pathlib.Path, kind: type[ast.AST]) -> list[Any]:
+    return _nodes(path).get(kind, [])
+
+
+@functools.cache
+def _definitions() -> list[tuple[str, ast.ClassDef | Function]]:
+    """Each definition with a name that finds it: `module.py:Class.method`."""
+    found: list[tuple[str, ast.ClassDef | Function]] = []
     for path in _source_files():
         pending: list[tuple[str, ast.AST]] = [(f"{_name(path)}:", _tree(path))]
         while pending:
             prefix, node = pending.pop()
             for child in ast.iter_child_nodes(node):
-                inner = prefix
                 if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                    if isinstance(child, kinds):
-                        yield prefix + child.name, child
-                    inner = f"{prefix}{child.name}."
-                pending.append((inner, child))
+                    found.append((prefix + child.name, child))
+                    pending.append((f"{prefix}{child.name}.", child))
+                elif isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                    pending.append((prefix, child))
+    return found
+
+
+def _named(
+    kinds: type[ast.AST] | tuple[type[ast.AST], ...],
+) -> Iterator[tuple[str, ast.ClassDef | Function]]:
+    return (one for one in _definitions() if isinstance(one[1], kinds))
 
 
 def _length(node: ast.stmt) -> int:
@@ -73,9 +100,8 @@ def _dotted(node: ast.expr) -> str:
 
 def _calls(paths: list[pathlib.Path]) -> Iterator[tuple[pathlib.Path, ast.Call, str]]:
     for path in paths:
-        for node in ast.walk(_tree(path)):
-            if isinstance(node, ast.Call):
-                yield path, node, _dotted(node.func)
+        for node in _of(path, ast.Call):
+            yield path, node, _dotted(node.func)
 
 
 def long_files() -> Found:
@@ -144,20 +170,21 @@ def own_time() -> Found:
 def type_checking() -> Found:
     """No import is for the type checker only: it hides a cycle."""
     for path in _source_files():
-        for node in ast.walk(_tree(path)):
-            if isinstance(node, ast.Name | ast.Attribute) and _dotted(node).endswith("TYPE_CHECKING"):
+        for node in (*_of(path, ast.Name), *_of(path, ast.Attribute)):
+            if _dotted(node).endswith("TYPE_CHECKING"):
                 yield _name(path), 0
 
 
 def local_imports() -> Found:
     """No function imports our own modules: it hides a cycle (a slow library may be imported late)."""
-    for name, node in _named((ast.FunctionDef, ast.AsyncFunctionDef)):
-        for inner in ast.walk(node):
-            modules = [alias.name for alias in inner.names] if isinstance(inner, ast.Import) else []
-            if isinstance(inner, ast.ImportFrom):
+    for path in _source_files():
+        for inner in (*_of(path, ast.Import), *_of(path, ast.ImportFrom)):
+            if isinstance(inner, ast.Import):
+                modules = [alias.name for alias in inner.names]
+            else:
                 modules = [inner.module or "pybernetes"]
-            if any(module.split(".")[0] == "pybernetes" for module in modules):
-                yield name, 0
+            if inner.col_offset and any(module.split(".")[0] == "pybernetes" for module in modules):
+                yield _name(path), 0
 
 
 def sleeping_tests() -> Found:
@@ -171,9 +198,8 @@ def sleeping_tests() -> Found:
 def mocks() -> Found:
     """Fakes stand at the outer edge (CRI, kernel, clock); nothing of ours is mocked."""
     for path in _test_files():
-        for node in ast.walk(_tree(path)):
-            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for node in (*_of(path, ast.Import), *_of(path, ast.ImportFrom)):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             if any(name.startswith(("unittest", "mock")) for name in named):
                 yield _name(path), 0
 

@@ -52,7 +52,7 @@ class File:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Image:
-    """What goes into an archive: layers as files or as whole tars. `config` is the OCI image config's `config` member."""
+    """What goes into an archive: layers as files or whole tars. `config` is the OCI image config's `config` member."""
 
     name: str
     layers: Sequence[Sequence[File] | bytes]
