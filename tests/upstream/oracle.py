@@ -175,7 +175,7 @@ class Oracle:
     def start(self) -> None:
         """Starts everything; returns when /readyz answers 200. ready_seconds is the time from the first process."""
         etcd = etcd_program()
-        self._prepare()
+        self.prepare()
         started = time.monotonic()
         self._etcd = self._start_etcd(etcd)
         self._start_server()
@@ -237,7 +237,8 @@ class Oracle:
             process.kill()
             process.wait()
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Makes the certificates, keys, tokens and the kubeconfig."""
         pairs = Certificates(self.folder)
         pairs.leaf("serving", "kube-apiserver", server=True)
         pairs.leaf("admin", "kubernetes-admin", ("system:masters",))

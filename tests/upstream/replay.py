@@ -48,7 +48,7 @@ def answer(server: cases.Server, case: dict[str, Any]) -> tuple[dict[str, Any], 
         server.remove(case["create"])
         return {"stored": case["stored"]}, {"stored": cases.strip(created)}
     asked = {key: value for key, value in case.items() if key not in ("expect", "stored")}
-    expected: dict[str, Any] = {key: value for key, value in case.items() if key in ("expect", "stored")}
+    expected = cases.normalise({key: value for key, value in case.items() if key in ("expect", "stored")})
     return expected, cases.run_case(server, asked)
 
 
@@ -58,6 +58,14 @@ def difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
         return ""
     theirs, ours = (cases.dump(_sorted(one)).splitlines() for one in (expected, found))
     return "\n".join(difflib.unified_diff(theirs, ours, "upstream", "here", lineterm="", n=2))
+
+
+def differs(server: cases.Server, case: dict[str, Any]) -> str:
+    """The difference between upstream's answer and this server's, "" for none."""
+    try:
+        return difference(*answer(server, case))
+    except (LookupError, OSError, ValueError, http.client.HTTPException) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def _sorted(value: Any) -> Any:
@@ -79,10 +87,7 @@ def replay(server: cases.Server, wanted: list[str], pattern: str, verbose: bool)
         before = failed
         for name, case in recorded(folder, [one for one in files if one], pattern):
             count += 1
-            try:
-                text = difference(*answer(server, case))
-            except (LookupError, OSError, ValueError, http.client.HTTPException) as error:
-                text = f"{type(error).__name__}: {error}"
+            text = differs(server, case)
             if text:
                 failed += 1
                 print(f"DIFFERS {name}")

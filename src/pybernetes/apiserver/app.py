@@ -29,7 +29,9 @@ from pybernetes.apiserver.filters import audit, authentication, authorization, d
 from pybernetes.apiserver.filters import recovery as recovering
 from pybernetes.apiserver.filters import request_id as numbering
 from pybernetes.apiserver.registry import stores as all_stores
+from pybernetes.apiserver.registry import strategy
 from pybernetes.apiserver.registry.core import service
+from pybernetes.apiserver.registry.rbac import roles
 from pybernetes.apiserver.subresources import kubelets
 from pybernetes.crypto import jwt
 from pybernetes.http import messages
@@ -66,16 +68,15 @@ class ApiServer:
         self.clock = clock
         self.backend = backend
         self.served = kinds.KindTable(tuple(kinds.TABLE.all()))
-        own = {("", "services"): service.ServiceStrategy(config.service_range, clock.random)}
-        self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=own)
+        self.rbac = rbac.RbacAuthorizer()
+        self.nodes = node.NodeAuthorizer()
+        self.authorizer: questions.Authorizer = authorization.Union((self.nodes, self.rbac))
+        self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=self._strategies())
         self.stores.environment.prefix = config.storage_prefix
         self.health = checks.Endpoints()
         self.openapi = documents.Publisher(self.served)
         self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)
         self.documents: dict[Any, Any] = {}
-        self.rbac = rbac.RbacAuthorizer()
-        self.nodes = node.NodeAuthorizer()
-        self.authorizer: questions.Authorizer = authorization.Union((self.nodes, self.rbac))
         self.accounts = self._accounts()
         tokens = (*config.tokens, *((self.accounts,) if self.accounts is not None else ()))
         self.authenticator = authenticator.Authenticator(config.certificate, tokens, anonymous=config.anonymous)
@@ -84,6 +85,16 @@ class ApiServer:
         self._handler = pipeline.compose(self._filters(), dispatch.dispatch)
         self._group = tasks.TaskGroup("apiserver")
         self._hooks: asyncio.Task[None] | None = None
+
+    def _strategies(self) -> dict[tuple[str, str], strategy.Strategy]:
+        """Of kinds whose rules need more than the object."""
+        own: dict[tuple[str, str], strategy.Strategy] = {
+            ("", "services"): service.ServiceStrategy(self.config.service_range, self.clock.random)
+        }
+        granting = roles.RbacStrategy(self.rbac, self.authorizer)
+        for plural in ("clusterrolebindings", "clusterroles", "rolebindings", "roles"):
+            own[(roles.GROUP, plural)] = granting
+        return own
 
     def _accounts(self) -> service_account.ServiceAccountTokens | None:
         """Who issues and checks the tokens of service accounts; None without a signing key."""

@@ -79,6 +79,8 @@ def http_settings() -> protocol.Settings:
 
     def error_response(code: int, text: str) -> messages.Response:
         reason = {400: "BadRequest", 408: "Timeout", 413: "RequestEntityTooLarge"}.get(code, "InternalError")
+        if code == 413:
+            text = f"Request entity too large: limit is {protocol.DEFAULTS.body_limit}"
         status = errors.StatusError(text, code=code, reason=reason).status()
         return messages.Response(code, [("Content-Type", "application/json")], msgspec.json.encode(status) + b"\n")
 

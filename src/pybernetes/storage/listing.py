@@ -4,7 +4,6 @@ Upstream: k8s.io/apiserver/pkg/storage (continue.go, interfaces.go, errors.go), 
 """
 
 import base64
-import binascii
 import dataclasses
 import posixpath
 import re
@@ -13,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.api.codec import json, syntax
 from pybernetes.apimachinery import errors, goformat
 from pybernetes.storage import cached
 
@@ -186,12 +186,17 @@ def _token_content(token: str) -> dict[str, Any]:
     if illegal or len(token) % 4 == 1:
         at = illegal.start() if illegal else len(token)
         raise _bad_token(f"continue key is not valid: illegal base64 data at input byte {at}")
+    data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     try:
-        data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         content = msgspec.json.decode(data, type=dict[str, Any])
         return {**content, **msgspec.convert(content, dict[str, int | str])}
-    except (binascii.Error, msgspec.DecodeError, msgspec.ValidationError) as failure:
-        raise _bad_token(f"continue key is not valid: {failure}") from failure
+    except (msgspec.DecodeError, msgspec.ValidationError) as failure:
+        raise _bad_token(f"continue key is not valid: {_problem(data, failure)}") from failure
+
+
+def _problem(data: bytes, failure: Exception) -> str:
+    """Why the bytes of a token are no JSON, as upstream says it."""
+    return syntax.error(data.decode("utf-8", "surrogateescape"), json.MAX_DEPTH) or str(failure)
 
 
 def _bad_token(problem: str) -> errors.BadRequest:

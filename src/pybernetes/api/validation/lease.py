@@ -24,11 +24,6 @@ def lease(obj: Object) -> fieldpath.ErrorList:
     return found
 
 
-def lease_update(new: Object, old: Object) -> fieldpath.ErrorList:
-    """A renewal, mostly."""
-    return lease(new)
-
-
 def lease_candidate(obj: Object) -> fieldpath.ErrorList:
     """Somebody who would hold a Lease."""
     found: fieldpath.ErrorList = []

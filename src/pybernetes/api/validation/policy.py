@@ -34,11 +34,6 @@ def budget(obj: Object) -> fieldpath.ErrorList:
     return found
 
 
-def budget_update(new: Object, old: Object) -> fieldpath.ErrorList:
-    """Another budget."""
-    return budget(new)
-
-
 def budget_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
     """What is left of it."""
     found: fieldpath.ErrorList = []

@@ -170,11 +170,6 @@ def limit_range(obj: Object) -> fieldpath.ErrorList:
     return found
 
 
-def limit_range_update(new: Object, old: Object) -> fieldpath.ErrorList:
-    """Other limits."""
-    return limit_range(new)
-
-
 def _limit(found: fieldpath.ErrorList, where: str, limit: Object, kind: str) -> None:
     check = resources.container_resource_name if kind in ("Pod", "Container") else resources.resource_name
     sides = {

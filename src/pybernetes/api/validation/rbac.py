@@ -40,11 +40,6 @@ def role(obj: Object) -> fieldpath.ErrorList:
     return found
 
 
-def role_update(new: Object, old: Object) -> fieldpath.ErrorList:
-    """Another set of rules."""
-    return role(new)
-
-
 def cluster_role(obj: Object) -> fieldpath.ErrorList:
     """A ClusterRole, maybe one made of others."""
     found: fieldpath.ErrorList = []
@@ -58,11 +53,6 @@ def cluster_role(obj: Object) -> fieldpath.ErrorList:
         for index, selector in enumerate(selectors or ()):
             labels.selector(found, f"{place}[{index}]", selector)
     return found
-
-
-def cluster_role_update(new: Object, old: Object) -> fieldpath.ErrorList:
-    """Another set of rules."""
-    return cluster_role(new)
 
 
 def _binding(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None:

@@ -19,8 +19,10 @@ BOOLEAN = "boolean"
 
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
-#: The schema data has no defaults; of those upstream has on keys of lists, this is the only one.
+#: The schema data has no defaults: this is the only one upstream declares on a key of lists; what Go always writes
+#: defaults to its zero.
 _KEY_DEFAULTS = {"protocol": "TCP"}
+_ZERO = {"string": "", "integer": 0}
 #: Members of zero Go values that are structs, not pointers, so that an object upstream never lacks them.
 _ALWAYS_THERE = frozenset({"metadata", "spec", "status", "template", "jobTemplate", "strategy", "updateStrategy"})
 
@@ -114,7 +116,8 @@ class Map:
         declared = self.names.get(name)
         if declared is None:
             return None
-        return declared.get("default", _KEY_DEFAULTS.get(name))
+        zero = _ZERO.get(declared.get("type") or "") if name in self.required else None
+        return declared.get("default", _KEY_DEFAULTS.get(name, zero))
 
     def made_atomic(self, *, atomic: bool) -> Map:
         return Map(self._make, self.names, atomic=atomic, required=self.required, untyped=self.untyped)

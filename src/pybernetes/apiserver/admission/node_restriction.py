@@ -110,19 +110,21 @@ class NodeRestriction:
             raise _refuse(attributes, f'node "{node}" is not allowed to modify node "{name}"')
         if attributes.operation == "CREATE":
             changed = set((new["metadata"].get("labels") or {}).items())
+            problem = f'node "{node}" is not allowed to set the following labels'
         elif attributes.operation == "UPDATE":
             old = attributes.old_object or {}
             changed = _changed_labels(old, new)
+            problem = "is not allowed to modify labels"
             if (old.get("spec") or {}).get("taints") != (new.get("spec") or {}).get("taints"):
                 raise _refuse(attributes, f'node "{node}" is not allowed to modify taints')
             if not old.get("spec", {}).get("configSource") and new.get("spec", {}).get("configSource"):
-                problem = "is not allowed to update configSource to a new non-nil configSource"
-                raise _refuse(attributes, f'node "{node}" {problem}')
+                text = "is not allowed to update configSource to a new non-nil configSource"
+                raise _refuse(attributes, f'node "{node}" {text}')
         else:
             return
         forbidden = sorted(key for key, _ in changed if _forbidden_label(key))
         if forbidden:
-            raise _refuse(attributes, f"is not allowed to modify labels: {', '.join(forbidden)}")
+            raise _refuse(attributes, f"{problem}: {', '.join(forbidden)}")
 
     @staticmethod
     async def _token(attributes: Attributes, node: str) -> None:

@@ -20,6 +20,7 @@ _FAILURE = _ATTEMPTS.labels("failure")
 
 ANONYMOUS = users.UserInfo(users.ANONYMOUS, (users.UNAUTHENTICATED,))
 BEARER = "bearer "
+UNAUTHORIZED = "Unauthorized"
 
 
 class RejectedError(Exception):
@@ -68,19 +69,19 @@ class Authenticator:
                     known = self._certificate.authenticate_certificate(der)
                 except RejectedError as error:
                     _FAILURE.inc()
-                    raise errors.Unauthorized() from error
+                    raise errors.Unauthorized(UNAUTHORIZED) from error
                 if known is not None:
                     request.connection.state["certificate user"] = known
             if known is not None:
                 _SUCCESS.inc()
                 return known
-        if header and header[:7].lower() == BEARER and (token := header[7:].strip()):
+        if header and header[:7].lower() == BEARER and (token := header[7:].partition(" ")[0]):
             found = await self.authenticate_token(token)
             _SUCCESS.inc()
             return found
-        if not self._anonymous or (header and not header.lower().startswith("bearer")):
+        if not self._anonymous:
             _FAILURE.inc()
-            raise errors.Unauthorized()
+            raise errors.Unauthorized(UNAUTHORIZED)
         return ANONYMOUS
 
     async def review(self, token: str, audiences: tuple[str, ...]) -> tuple[users.UserInfo, tuple[str, ...]]:
@@ -90,7 +91,7 @@ class Authenticator:
                 try:
                     found = await method.review(token, audiences)
                 except RejectedError as error:
-                    raise errors.Unauthorized() from error
+                    raise errors.Unauthorized(UNAUTHORIZED) from error
                 if found is not None:
                     return with_authenticated(found[0]), found[1]
         return await self.authenticate_token(token), audiences
@@ -107,7 +108,7 @@ class Authenticator:
             if found is not None:
                 return with_authenticated(found)
         _FAILURE.inc()
-        raise errors.Unauthorized() from cause
+        raise errors.Unauthorized(UNAUTHORIZED) from cause
 
 
 def with_authenticated(found: users.UserInfo) -> users.UserInfo:

@@ -7,12 +7,29 @@ Upstream: k8s.io/component-helpers/auth/rbac/validation (Covers), pkg/registry/r
 import itertools
 from collections.abc import Iterator, Sequence
 
+from pybernetes.apimachinery import goformat
+from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.authz import rbac
 
 
 def uncovered(owned: Sequence[rbac.Rule], wanted: Sequence[rbac.Rule]) -> list[rbac.Rule]:
     """The single rights of `wanted` that no rule of `owned` covers."""
     return [right for rule in wanted for right in _single_rights(rule) if not any(_covers(own, right) for own in owned)]
+
+
+def refusal(user: users.UserInfo, missing: Sequence[rbac.Rule]) -> str:
+    """What upstream says to somebody who hands out rights without having them; verbs of one resource stand together."""
+    verbs: dict[str, list[str]] = {}
+    rights: dict[str, rbac.Rule] = {}
+    for right in missing:
+        bare = {name: value for name, value in right.items() if name != "verbs"}
+        key = str(right if "nonResourceURLs" in right else bare)
+        rights[key] = bare
+        verbs.setdefault(key, []).extend(right["verbs"])
+    lines = sorted({describe({**right, "verbs": verbs[key]}) for key, right in rights.items()})
+    groups = " ".join(map(goformat.quote, user.groups))
+    who = f"user {goformat.quote(user.name)} (groups=[{groups}])"
+    return "\n".join([f"{who} is attempting to grant RBAC permissions not currently held:", *lines])
 
 
 def _single_rights(rule: rbac.Rule) -> Iterator[rbac.Rule]:
@@ -58,7 +75,7 @@ def _resource_within(owned: Sequence[str], wanted: str) -> bool:
 
 def describe(right: rbac.Rule) -> str:
     """One right as upstream's refusal prints it: `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`."""
-    names = {
+    shown_as = {
         "nonResourceURLs": "NonResourceURLs",
         "apiGroups": "APIGroups",
         "resources": "Resources",
@@ -66,7 +83,7 @@ def describe(right: rbac.Rule) -> str:
         "verbs": "Verbs",
     }
     parts = []
-    for field, shown in names.items():
+    for field, shown in shown_as.items():
         if right.get(field):
             values = " ".join(f'"{value}"' for value in right[field])
             parts.append(f"{shown}:[{values}]")

@@ -92,7 +92,7 @@ class NodeAuthorizer:
         if problem is None and not any(rbac.allows(rule, attributes) for rule in NODE_RULES):
             problem = f"node '{node}' cannot {attributes.verb} {attributes.resource}"
         if problem:
-            return questions.Decision(questions.Verdict.NO_OPINION, problem)
+            return questions.Decision(questions.Verdict.NO_OPINION, f"node: {problem}")
         return _ALLOW
 
     def _special(self, node: str, asked: questions.Attributes) -> str | None:

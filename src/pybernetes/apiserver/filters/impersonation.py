@@ -6,7 +6,7 @@ Upstream: k8s.io/apiserver/pkg/endpoints/filters/impersonation.
 
 import urllib.parse
 
-from pybernetes.apimachinery import errors
+from pybernetes.apimachinery import errors, goformat
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.authn import service_account
 from pybernetes.apiserver.authn import user as users
@@ -38,7 +38,7 @@ class Impersonation:
         assert real is not None
         name = headers.get(USER)
         if not name:
-            raise errors.BadRequest(f"requested [{', '.join(sorted(names))}] without impersonating a user name")
+            raise errors.BadRequest(f"requested {_as_go(headers, names)} without impersonating a user name")
         if name.startswith(ACCOUNT):
             namespace, _, short = name.removeprefix(ACCOUNT).partition(":")
             self._check(real, "serviceaccounts", short, namespace=namespace)
@@ -82,6 +82,19 @@ class Impersonation:
         decision = self._authorizer.authorize(asked)
         if decision.verdict is not questions.Verdict.ALLOW:
             raise authorization.refusal(asked, decision.reason)
+
+
+def _as_go(headers: messages.Headers, names: list[str]) -> str:
+    """The identity asked for without a name, as upstream prints it."""
+    uid, groups = goformat.quote(headers.get(UID) or ""), headers.get_all(GROUP)
+    extra = {name.removeprefix(EXTRA): headers.get_all(name) for name in sorted(names) if name.startswith(EXTRA)}
+    shown = ", ".join(f"{goformat.quote(key)}:{_strings(values)}" for key, values in extra.items())
+    members = f"{{{shown}}}" if extra else "(nil)"
+    return f'&user.DefaultInfo{{Name:"", UID:{uid}, Groups:{_strings(groups)}, Extra:map[string][]string{members}}}'
+
+
+def _strings(values: list[str]) -> str:
+    return "[]string" + (f"{{{', '.join(map(goformat.quote, values))}}}" if values else "(nil)")
 
 
 def impersonates(headers: messages.Headers) -> bool:

@@ -124,7 +124,7 @@ class Store(reading.StoredObjects):
             new.pop("status", None)
         rules.prepare_for_create(context, new)
         found = metadata.validate(facts, namespaced=self.kind.namespaced, check=rules.name_check)
-        found += self.environment.rules.validate(context.kind, new)
+        found += self.environment.rules.validate(op.kind, new)
         found += rules.validate(context, new)
         if found:
             raise self.invalid(facts.get("name", ""), found)
@@ -221,7 +221,7 @@ class Store(reading.StoredObjects):
         self._check_version(op, new, current)
         self._prepare_update(context, new, old)
         found = metadata.validate_update(new["metadata"], old["metadata"], namespaced=self.kind.namespaced)
-        found += self.environment.rules.validate_update(context.kind, new, old, context.subresource)
+        found += self.environment.rules.validate_update(op.kind, new, old, context.subresource)
         found += self.strategy.validate_update(context, new, old)
         if found:
             raise self.invalid(new["metadata"].get("name", ""), found)
@@ -258,8 +258,10 @@ class Store(reading.StoredObjects):
             _keep(new, old, "status")
         self.strategy.prepare_for_update(context, new, old)
         facts = new["metadata"]
-        if self.strategy.generation and context.subresource != "status" and _wants_other(new, old):
-            facts["generation"] = before.get("generation", 0) + 1
+        if self.strategy.generation and context.subresource != "status":
+            noted = self.strategy.generation_of_annotations and facts.get("annotations") != before.get("annotations")
+            if noted or _wants_other(new, old):
+                facts["generation"] = before.get("generation", 0) + 1
         if not facts.get("uid"):
             facts["uid"] = before["uid"]
         _keep(facts, before, "creationTimestamp")

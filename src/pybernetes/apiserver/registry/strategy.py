@@ -69,6 +69,8 @@ class Strategy:
     allow_unconditional_update = True
     generation = True
     """Whether `metadata.generation` counts changes outside metadata and status."""
+    generation_of_annotations = False
+    """Whether it counts changes of annotations as well."""
     status = True
     """Whether status is written through the status subresource only (dropped on create, kept on update)."""
     status_on_create = False

@@ -11,6 +11,7 @@ from pybernetes.apiserver.registry import strategy
 from pybernetes.apiserver.registry.apps import daemon_set
 from pybernetes.apiserver.registry.batch import job
 from pybernetes.apiserver.registry.certificates import signing_request
+from pybernetes.apiserver.registry.coordination import lease
 from pybernetes.apiserver.registry.core import namespace, node, pod, storage
 from pybernetes.apiserver.registry.scheduling import priority_class
 
@@ -25,11 +26,6 @@ def _plain(**settings: Any) -> strategy.Strategy:
     return made
 
 
-def _rbac() -> strategy.Strategy:
-    return _plain(generation=False, allow_create_on_update=True, name_check=names.is_path_segment_name)
-
-
-RBAC = "rbac.authorization.k8s.io"
 STORAGE = "storage.k8s.io"
 ADMISSION = "admissionregistration.k8s.io"
 CERTIFICATES = "certificates.k8s.io"
@@ -54,25 +50,20 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ),
     ("apiregistration.k8s.io", "apiservices"): _plain(generation=False, name_check=names.is_path_segment_name),
     ("apps", "controllerrevisions"): _plain(generation=False),
+    ("apps", "deployments"): _plain(generation_of_annotations=True),
     ("apps", "daemonsets"): daemon_set.DaemonSetStrategy(),
     ("apps", "statefulsets"): _plain(name_check=names.is_dns1123_label),
     ("batch", "jobs"): job.JobStrategy(),
     (CERTIFICATES, "certificatesigningrequests"): signing_request.SigningRequestStrategy(),
     (CERTIFICATES, "clustertrustbundles"): _plain(generation=False, allow_unconditional_update=False),
     (CERTIFICATES, "podcertificaterequests"): _plain(generation=False, allow_unconditional_update=False),
-    ("coordination.k8s.io", "leases"): _plain(
-        generation=False, allow_create_on_update=True, allow_unconditional_update=False
-    ),
+    ("coordination.k8s.io", "leases"): lease.LeaseStrategy(),
     ("networking.k8s.io", "ipaddresses"): _plain(generation=False),
     ("networking.k8s.io", "servicecidrs"): _plain(generation=False),
     ("node.k8s.io", "runtimeclasses"): _plain(
         generation=False, allow_create_on_update=True, allow_unconditional_update=False
     ),
     ("policy", "poddisruptionbudgets"): _plain(allow_unconditional_update=False),
-    (RBAC, "clusterrolebindings"): _rbac(),
-    (RBAC, "clusterroles"): _rbac(),
-    (RBAC, "rolebindings"): _rbac(),
-    (RBAC, "roles"): _rbac(),
     ("resource.k8s.io", "deviceclasses"): _plain(returns_deleted=True),
     ("resource.k8s.io", "resourceclaims"): _plain(generation=False, returns_deleted=True),
     ("resource.k8s.io", "resourceclaimtemplates"): _plain(generation=False, returns_deleted=True),

@@ -6,7 +6,7 @@ Upstream: pkg/registry/authentication, pkg/registry/authorization.
 from collections.abc import Iterable
 from typing import Any
 
-from pybernetes.apimachinery import errors, fieldpath
+from pybernetes.apimachinery import errors, fieldpath, gvk
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.authz import attributes as questions
@@ -69,37 +69,74 @@ def _user(user: users.UserInfo) -> Object:
 async def subject_access(context: contexts.RequestContext) -> contexts.AnyResponse:
     """SubjectAccessReview: may that user do that."""
     review = _read(context)
-    return _decide(context, review, _subject(context, review))
+    _check(context, review, _wrong_user(review["spec"]))
+    return _decide(context, review, _subject(review))
 
 
 async def local_subject_access(context: contexts.RequestContext) -> contexts.AnyResponse:
     """LocalSubjectAccessReview: the same, within one namespace."""
     review = _read(context)
-    resource = review["spec"].get("resourceAttributes") or {}
-    if resource.get("namespace") != context.info.namespace:
-        path = SPEC.child("resourceAttributes").child("namespace")
-        text = f"must match metadata.namespace: {context.info.namespace}"
-        raise _invalid(context, [fieldpath.invalid(path, resource.get("namespace", ""), text)])
-    return _decide(context, review, _subject(context, review))
+    spec, facts = review["spec"], review["metadata"]
+    found = _wrong_user(spec)
+    if facts.setdefault("namespace", context.info.namespace) != context.info.namespace:
+        text = "the namespace of the provided object does not match the namespace sent on the request"
+        raise errors.BadRequest(text)
+    given = (spec.get("resourceAttributes") or {}).get("namespace", "")
+    if spec.get("resourceAttributes") is not None and given != facts["namespace"]:
+        path = SPEC.child("resourceAttributes", "namespace")
+        found.append(fieldpath.invalid(path, given, "must match metadata.namespace"))
+    if spec.get("nonResourceAttributes") is not None:
+        shown = _other_as_go(spec)
+        text = "disallowed on this kind of request"
+        found.append(fieldpath.invalid(SPEC.child("nonResourceAttributes"), shown, text))
+    _check(context, review, found, but=("namespace",))
+    return _decide(context, review, _subject(review))
 
 
 async def self_subject_access(context: contexts.RequestContext) -> contexts.AnyResponse:
     """SelfSubjectAccessReview: may I do that."""
     review = _read(context)
+    _check(context, review, [])
     return _decide(context, review, context.user)
 
 
-def _subject(context: contexts.RequestContext, review: Object) -> users.UserInfo:
+def _check(
+    context: contexts.RequestContext, review: Object, more: fieldpath.ErrorList, but: tuple[str, ...] = ()
+) -> None:
+    """Refuse a question that is none. Raises Invalid."""
     spec = review["spec"]
-    if not spec.get("user") and not spec.get("groups"):
-        path = SPEC.child("user")
-        raise _invalid(context, [fieldpath.invalid(path, "", "at least one of user or group must be specified")])
+    found: fieldpath.ErrorList = []
+    if (spec.get("resourceAttributes") is None) == (spec.get("nonResourceAttributes") is None):
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        found.append(fieldpath.invalid(SPEC, _other_as_go(spec), text))
+    found += more
+    facts = {name: value for name, value in review["metadata"].items() if value}
+    if set(facts) - {"managedFields", *but}:
+        text = "must be empty except for namespace" if but else "must be empty"
+        found.append(fieldpath.invalid(fieldpath.Path("metadata"), facts, text))
+    if found:
+        raise errors.Invalid(gvk.GroupKind(context.kind.group, ""), "", found)
+
+
+def _other_as_go(spec: Object) -> Object | None:
+    other = spec.get("nonResourceAttributes")
+    return None if other is None else {"Path": other.get("path", ""), "Verb": other.get("verb", "")}
+
+
+def _wrong_user(spec: Object) -> fieldpath.ErrorList:
+    if spec.get("user") or spec.get("groups"):
+        return []
+    return [fieldpath.invalid(SPEC.child("user"), "", "at least one of user or group must be specified")]
+
+
+def _subject(review: Object) -> users.UserInfo:
+    spec = review["spec"]
     extra = {key.lower(): tuple(values) for key, values in (spec.get("extra") or {}).items()}
     return users.UserInfo(spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "", extra)
 
 
 def _decide(context: contexts.RequestContext, review: Object, user: users.UserInfo) -> contexts.AnyResponse:
-    asked = _question(context, review["spec"], user)
+    asked = _question(review["spec"], user)
     decision = context.server.authorizer.authorize(asked)
     status: Object = {"allowed": decision.verdict is questions.Verdict.ALLOW}
     if decision.verdict is questions.Verdict.DENY:
@@ -110,34 +147,15 @@ def _decide(context: contexts.RequestContext, review: Object, user: users.UserIn
     return _answer(context, review)
 
 
-def _question(context: contexts.RequestContext, spec: Object, user: users.UserInfo) -> questions.Attributes:
+def _question(spec: Object, user: users.UserInfo) -> questions.Attributes:
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (resource is None) == (other is None):
-        text = "cannot be specified in combination with resourceAttributes"
-        path = SPEC.child("nonResourceAttributes")
-        if resource is None:
-            path, text = (
-                SPEC.child("resourceAttributes"),
-                "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-            )
-        raise _invalid(context, [fieldpath.invalid(path, other or {}, text)])
     if resource is None:
         assert other is not None
         return questions.Attributes(user, other.get("verb", ""), path=other.get("path", ""), resource_request=False)
+    members = ("group", "version", "resource", "subresource", "namespace", "name")
     return questions.Attributes(
-        user,
-        resource.get("verb", ""),
-        group=resource.get("group", ""),
-        version=resource.get("version", ""),
-        resource=resource.get("resource", ""),
-        subresource=resource.get("subresource", ""),
-        namespace=resource.get("namespace", ""),
-        name=resource.get("name", ""),
+        user, resource.get("verb", ""), **{member: resource.get(member, "") for member in members}
     )
-
-
-def _invalid(context: contexts.RequestContext, problems: list[fieldpath.FieldError]) -> errors.StatusError:
-    return errors.Invalid(context.kind.kind + "." + context.kind.group, "", problems)
 
 
 async def self_subject_rules(context: contexts.RequestContext) -> contexts.AnyResponse:

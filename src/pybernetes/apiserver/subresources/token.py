@@ -21,6 +21,7 @@ DEFAULT = 3600
 EXTENDED = 365 * 24 * 3600
 BINDABLE = {("v1", "Pod"): ("pods", "pod"), ("v1", "Secret"): ("secrets", "secret"), ("v1", "Node"): ("nodes", "node")}
 SPEC = fieldpath.Path("spec")
+REQUEST = "TokenRequest.authentication.k8s.io"
 ACCOUNTS = gvk.GroupResource("", "serviceaccounts")
 
 
@@ -31,11 +32,17 @@ async def create(context: contexts.RequestContext, store: stores.Store) -> conte
         raise errors.ServiceUnavailable("this server has no key to sign service account tokens with")
     request = decode.read(context, gvk.GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest"))
     spec = request.setdefault("spec", {})
-    _check(context, spec)
     info = context.info
+    facts = request.get("metadata") or {}
+    for field, wanted in (("name", info.name), ("namespace", info.namespace)):
+        if facts.get(field) and facts[field] != wanted:
+            path = fieldpath.Path("metadata").child(field)
+            text = f"must match the service account {field} if specified"
+            raise errors.Invalid(REQUEST, info.name, [fieldpath.invalid(path, facts[field], text)])
     account = await store.find(info.namespace, info.name)
     if account is None:
         raise errors.NotFound(ACCOUNTS, info.name)
+    _check(spec)
     op = options.write(context, "CreateOptions")
     await _admit(store, op, request)
     bindings = await _bindings(context, spec.get("boundObjectRef"))
@@ -54,7 +61,7 @@ async def create(context: contexts.RequestContext, store: stores.Store) -> conte
     return present.value(context, request, 201)
 
 
-def _check(context: contexts.RequestContext, spec: Object) -> None:
+def _check(spec: Object) -> None:
     path, seconds = SPEC.child("expirationSeconds"), spec.get("expirationSeconds")
     if seconds is None:
         return
@@ -64,8 +71,7 @@ def _check(context: contexts.RequestContext, spec: Object) -> None:
     elif seconds > MAXIMUM:
         problem = "may not specify a duration larger than 2^32 seconds"
     if problem:
-        kind = "TokenRequest.authentication.k8s.io"
-        raise errors.Invalid(kind, context.info.name, [fieldpath.invalid(path, seconds, problem)])
+        raise errors.Invalid(REQUEST, "", [fieldpath.invalid(path, seconds, problem)])
 
 
 async def _admit(store: stores.Store, op: operation.Operation, request: Object) -> None:
@@ -80,7 +86,7 @@ async def _bindings(context: contexts.RequestContext, reference: Object | None) 
     bindable = BINDABLE.get((reference.get("apiVersion", ""), reference.get("kind", "")))
     if bindable is None:
         kind = gvk.GroupVersionKind("", reference.get("apiVersion", ""), reference.get("kind", ""))
-        raise errors.BadRequest(f'cannot bind token for serviceaccount "{context.info.name}" to object of type {kind}')
+        raise errors.BadRequest(f"cannot bind token to object of type {kind}")
     resource, field = bindable
     namespace = "" if field == "node" else context.info.namespace
     name = reference.get("name", "")
@@ -90,9 +96,11 @@ async def _bindings(context: contexts.RequestContext, reference: Object | None) 
     uid = found["metadata"]["uid"]
     if reference.get("uid") and reference["uid"] != uid:
         text = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
-        raise errors.Conflict(
-            gvk.GroupResource("", resource), name, text + "The object might have been deleted and then recreated"
-        )
+        text += "The object might have been deleted and then recreated"
+        raise errors.Conflict(gvk.GroupResource("", reference["kind"]), name, text)
+    if field == "pod" and found["spec"].get("serviceAccountName") != context.info.name:
+        about = "to pod running with different serviceaccount name."
+        raise errors.BadRequest(f'cannot bind token for serviceaccount "{context.info.name}" {about}')
     bindings = [service_account.Binding(field, name, uid)]
     if field == "pod" and found["spec"].get("nodeName"):
         node = await context.server.stores.get("", "nodes", "", found["spec"]["nodeName"])

@@ -70,7 +70,7 @@ def _patcher(
         if current is None:
             raise errors.NotFound(store.resource, context.info.name)
         new = change(current)
-        conform(context, new, media, context.kind)
+        conform(context, new, media, context.kind, lambda: change(current))
         if not isinstance(new.get("metadata"), dict):
             new["metadata"] = {}
         decode.complete(context, store, context.kind, new)
@@ -141,20 +141,29 @@ def _answered(function: Callable[..., Any], *arguments: Any) -> Object:
     return new
 
 
-def conform(context: contexts.RequestContext, new: Object, media: str, kind: kinds.Kind) -> None:
-    """Hold a patched object to the type of its kind, as the decoding of a body would."""
+def conform(
+    context: contexts.RequestContext,
+    new: Object,
+    media: str,
+    kind: kinds.Kind,
+    again: Callable[[], Object] | None = None,
+) -> None:
+    """Hold a patched object to the type of its kind, as the decoding of a body would.
+
+    `again` makes the object once more: what is unknown has been dropped when an error quotes it.
+    """
     wrong = ""
     unknown: list[str] = []
     new.setdefault("apiVersion", kind.api_version)
     new.setdefault("kind", kind.kind)
     if (new.get("apiVersion"), new.get("kind")) != (kind.api_version, kind.kind):
-        wrong = f"no kind {new.get('kind')} in version {new.get('apiVersion')}"
+        wrong = _not_this_kind(new, kind)
     else:
         try:
             if kind.custom:
                 unknown = structure.conform_metadata(new["metadata"]) if new.get("metadata") else []
             else:
-                unknown = structure.conform(new, kind.api_version, kind.kind)
+                unknown = sorted(structure.conform(new, kind.api_version, kind.kind))
         except failure.DecodeError as error:
             wrong = _converted(error.message) if media == STRATEGIC else error.message
     if unknown and not wrong:
@@ -165,9 +174,18 @@ def conform(context: contexts.RequestContext, new: Object, media: str, kind: kin
             for text in unknown:
                 context.warn(text)
     if wrong:
-        shown = values.text(json.decode(context.request.body)) if media == STRATEGIC else _shown(new)
-        path = fieldpath.Path("patch")
-        raise errors.Invalid(gvk.GroupKind("", ""), "", [fieldpath.invalid(path, shown, wrong)])
+        whole = again() if again else new
+        shown = values.text(json.decode(context.request.body)) if media == STRATEGIC else _shown(whole)
+        raise errors.Invalid(gvk.GroupKind("", ""), "", [fieldpath.invalid("patch", shown, wrong)])
+
+
+def _not_this_kind(new: Object, kind: kinds.Kind) -> str:
+    """What upstream says of a patch that makes another kind of an object."""
+    given, version = str(new.get("kind")), str(new.get("apiVersion"))
+    if schemas.served().name_of(*gvk.of(new)) is None:
+        return f'no kind "{given}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+    package = kind.group.partition(".")[0] or "core"
+    return f"converting ({version.rpartition('/')[2]}.{given}) to ({package}.{kind.kind}): unknown conversion"
 
 
 def _converted(message: str) -> str:

@@ -6,6 +6,7 @@ Upstream: pkg/controller/certificates (approver, signer, cleaner).
 import base64
 import datetime
 
+import msgspec
 from cryptography import x509
 
 from pybernetes.api.types import certificates
@@ -142,7 +143,8 @@ class SigningController(_CertificateController):
         except requests.RequestError as error:
             now = timestamps.format_time(self.clock.now())
             reason = {"reason": "SignerValidationFailure", "message": str(error), "lastUpdateTime": now}
-            await self._write(request, {"conditions": [{"type": "Failed", "status": "True", **reason}]})
+            others = msgspec.to_builtins(request.status.conditions)
+            await self._write(request, {"conditions": [*others, {"type": "Failed", "status": "True", **reason}]})
             return None
         await self._write(request, {"certificate": base64.b64encode(certificate.encode()).decode()})
         return None

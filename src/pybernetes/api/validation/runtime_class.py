@@ -1,0 +1,35 @@
+"""RuntimeClasses: a handler, what it costs, and where it runs.
+
+Upstream: pkg/apis/node/validation. Pure.
+"""
+
+from pybernetes.api.validation import affinity, formats, labels, resources
+from pybernetes.api.validation.formats import Object
+from pybernetes.apimachinery import fieldpath
+
+TOLERATION = ("key", "operator", "value", "effect")
+
+
+def runtime_class(obj: Object) -> fieldpath.ErrorList:
+    """A new class."""
+    found: fieldpath.ErrorList = []
+    formats.required_name(found, "handler", obj.get("handler"), formats.dns_label)
+    fixed = (obj.get("overhead") or {}).get("podFixed")
+    if fixed:
+        resources.requirements(found, "overhead", {"limits": fixed}, ())
+    where = obj.get("scheduling") or {}
+    labels.label_set(found, "scheduling.nodeSelector", where.get("nodeSelector"))
+    tolerations = where.get("tolerations") or []
+    affinity.tolerations(found, "scheduling.tolerations", tolerations)
+    keys = [[one.get(field) or "" for field in TOLERATION] for one in tolerations]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            found.append(fieldpath.duplicate(f"scheduling.tolerations[{index}]", tolerations[index]))
+    return found
+
+
+def runtime_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
+    """The handler stays."""
+    found: fieldpath.ErrorList = []
+    formats.immutable(found, "handler", new.get("handler"), old.get("handler"))
+    return found
