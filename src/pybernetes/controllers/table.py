@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable
 
 from pybernetes.controllers import (
+    bootstrap_tokens,
     cluster_role_aggregation,
     disruption,
     endpoints,
@@ -16,6 +17,7 @@ from pybernetes.controllers import (
     namespace,
     node_ipam,
     node_lifecycle,
+    node_ttl,
     pod_gc,
     replicaset,
     resource_quota,
@@ -81,6 +83,13 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     ),
     "ttl-after-finished-controller": ControllerDescriptor(
         ttl_after_finished.TTLAfterFinishedController, "ttl-after-finished", "batch"
+    ),
+    "ttl-controller": ControllerDescriptor(node_ttl.TTLController, "ttl"),
+    "bootstrap-signer-controller": ControllerDescriptor(
+        bootstrap_tokens.BootstrapSigner, "bootstrapsigner", on_by_default=False
+    ),
+    "token-cleaner-controller": ControllerDescriptor(
+        bootstrap_tokens.TokenCleaner, "tokencleaner", on_by_default=False
     ),
     "node-ipam-controller": ControllerDescriptor(node_ipam.node_ipam, "nodeipam"),
     "node-lifecycle-controller": ControllerDescriptor(node_lifecycle.NodeLifecycleController, "nodelifecycle"),

@@ -1,10 +1,14 @@
 """Controllers of one idea each, against a real API server."""
 
+import datetime
+
 import pytest
 
+from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
-from pybernetes.controllers import context, node_ipam, table
+from pybernetes.controllers import bootstrap_tokens, context, node_ipam, node_ttl, table
 
+SIGNED = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImFiY2RlZiJ9..bTeHbksnlLJBm7Vi0Ei2oppeiyS8yaqjp8xiz72--Bs"
 ROLE = "rbac.authorization.k8s.io/v1/ClusterRole"
 JOB = "batch/v1/Job"
 
@@ -85,3 +89,48 @@ def test_selection_of_controllers():
     assert "replicaset-controller" not in table.enabled(("*", "-replicaset"))
     with pytest.raises(table.UnknownController, match='"nothing" is not in the list of known controllers'):
         table.enabled(("nothing",))
+
+
+async def test_nodes_learn_how_long_to_believe(cluster):
+    await cluster.run("ttl")
+    await cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}}, "")
+    await cluster.settle()
+    node = await cluster.get("Node", "n", "")
+    assert node["metadata"]["annotations"][node_ttl.ANNOTATION] == "0"
+
+
+async def test_larger_clusters_wait_longer(cluster):
+    made = node_ttl.TTLController(cluster.context())
+    seconds = []
+    for change in (made._added,) * 101 + (made._deleted,) * 12:
+        change(core.Node(metadata=meta.ObjectMeta(name="n")))
+        seconds.append(node_ttl.STEPS[made._step].seconds)
+    assert (seconds[99], seconds[100], seconds[111], seconds[112]) == (0, 15, 15, 0)
+
+
+def token(name, **data):
+    known = {"token-id": name, "token-secret": "0123456789abcdef", "usage-bootstrap-signing": "true", **data}
+    about = {"apiVersion": "v1", "kind": "Secret", "type": bootstrap_tokens.TYPE}
+    return {**about, "metadata": {"name": f"bootstrap-token-{name}"}, "stringData": known}
+
+
+async def test_tokens_sign_cluster_info_until_they_end(cluster):
+    await cluster.run("bootstrapsigner", "tokencleaner")
+    ends = timestamps.format_time(cluster.clock.now() + datetime.timedelta(seconds=100))
+    await cluster.apply(token("abcdef", expiration=ends), "kube-system")
+    await cluster.apply(token("unused", **{"usage-bootstrap-signing": "false"}), "kube-system")
+    info = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cluster-info"}}
+    await cluster.apply({**info, "data": {"kubeconfig": "config"}}, "kube-public")
+    await cluster.settle(50)
+    data = (await cluster.get("ConfigMap", "cluster-info", "kube-public"))["data"]
+    # as upstream's jws.ComputeDetachedSignature has it
+    assert data == {"kubeconfig": "config", "jws-kubeconfig-abcdef": SIGNED}
+    await cluster.settle(60)
+    assert await gone_in(cluster, "kube-system", "bootstrap-token-abcdef")
+    assert not await gone_in(cluster, "kube-system", "bootstrap-token-unused")
+    data = (await cluster.get("ConfigMap", "cluster-info", "kube-public"))["data"]
+    assert data == {"kubeconfig": "config"}
+
+
+async def gone_in(cluster, namespace, name):
+    return all(one["metadata"]["name"] != name for one in await cluster.list_all("Secret", namespace))

@@ -7,7 +7,7 @@ Upstream: plugin/pkg/auth/authorizer/rbac/bootstrappolicy.
 
 import functools
 import importlib.resources
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -33,8 +33,7 @@ def objects() -> Iterator[Object]:
     table = _table()
     for name, role in table["clusterRoles"].items():
         obj = _object("ClusterRole", name, role.get("labels"))
-        rules = [rule(line) for line in role.get("rules", ())]
-        obj["rules"] = [may_patch(one) for one in rules] if name.startswith(PATCHING) else rules or None
+        obj["rules"] = _rules(name, role.get("rules", ())) or None
         if "aggregate" in role:
             selectors = [{"matchLabels": {label: "true"}} for label in role["aggregate"]]
             obj["aggregationRule"] = {"clusterRoleSelectors": selectors}
@@ -42,9 +41,14 @@ def objects() -> Iterator[Object]:
     for name, binding in table["clusterRoleBindings"].items():
         yield _binding("ClusterRoleBinding", "ClusterRole", name, binding)
     for name, rules in table["roles"].items():
-        yield _object("Role", name) | {"rules": [rule(line) for line in rules]}
+        yield _object("Role", name) | {"rules": _rules(name.partition("/")[2], rules)}
     for name, binding in table["roleBindings"].items():
         yield _binding("RoleBinding", "Role", name, binding)
+
+
+def _rules(name: str, lines: Iterable[str]) -> list[Object]:
+    rules = [rule(line) for line in lines]
+    return [may_patch(one) for one in rules] if name.startswith(PATCHING) else rules
 
 
 def _object(kind: str, name: str, labels: dict[str, str] | None = None) -> Object:
