@@ -19,7 +19,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api import kinds
 from pybernetes.api.openapi import documents
-from pybernetes.apiserver import bootstrap, checks, dispatch, follow, openid, pipeline, request_info
+from pybernetes.apiserver import bootstrap, checks, dispatch, follow, openid, peers, pipeline, request_info
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import authenticator, service_account
@@ -30,6 +30,7 @@ from pybernetes.apiserver.filters import recovery as recovering
 from pybernetes.apiserver.filters import request_id as numbering
 from pybernetes.apiserver.registry import stores as all_stores
 from pybernetes.apiserver.registry import strategy
+from pybernetes.apiserver.registry.allocators import services
 from pybernetes.apiserver.registry.core import service
 from pybernetes.apiserver.registry.rbac import roles
 from pybernetes.apiserver.subresources import kubelets
@@ -71,8 +72,11 @@ class ApiServer:
         self.rbac = rbac.RbacAuthorizer()
         self.nodes = node.NodeAuthorizer()
         self.authorizer: questions.Authorizer = authorization.Union((self.nodes, self.rbac))
+        self.allocators = services.ServiceAllocators(config.service_range, clock.random)
         self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=self._strategies())
         self.stores.environment.prefix = config.storage_prefix
+        self.allocators.connect(self.stores)
+        self.peers = peers.Peers(backend, clock, config.storage_prefix, config.advertise_address)
         self.health = checks.Endpoints()
         self.openapi = documents.Publisher(self.served)
         self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)
@@ -88,9 +92,7 @@ class ApiServer:
 
     def _strategies(self) -> dict[tuple[str, str], strategy.Strategy]:
         """Of kinds whose rules need more than the object."""
-        own: dict[tuple[str, str], strategy.Strategy] = {
-            ("", "services"): service.ServiceStrategy(self.config.service_range, self.clock.random)
-        }
+        own: dict[tuple[str, str], strategy.Strategy] = {("", "services"): service.ServiceStrategy(self.allocators)}
         granting = roles.RbacStrategy(self.rbac, self.authorizer)
         for plural in ("clusterrolebindings", "clusterroles", "rolebindings", "roles"):
             own[(roles.GROUP, plural)] = granting
@@ -146,6 +148,7 @@ class ApiServer:
         """Answer no more, end watches, close the store."""
         self.health.stopping()
         await self._group.cancel()
+        await bootstrap.leave(self)
         await self.kubelets.close()
         await self.stores.stop()
         self.audit.close()

@@ -6,15 +6,21 @@ pkg/registry/{rbac,scheduling}/rest.
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.apimachinery import errors, meta, timestamps
+from pybernetes.apiserver import peers
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.authz import default_roles
 from pybernetes.apiserver.registry import operation, stores
+from pybernetes.apiserver.registry.allocators import services
+from pybernetes.storage import backend as backends
+from pybernetes.telemetry import logs
+
+logger = logs.get("apiserver")
 
 Object = dict[str, Any]
 Mend = Callable[[Object, Object], bool]
@@ -27,7 +33,6 @@ NAMESPACES = (
     meta.NAMESPACE_NODE_LEASE,
     meta.NAMESPACE_DEFAULT,
 )
-USER = users.UserInfo("system:apiserver", (users.SYSTEM_MASTERS, users.AUTHENTICATED))
 CRITICAL = (
     (
         "system-node-critical",
@@ -64,6 +69,9 @@ class Server(Protocol):
     clock: clocks.Clock
     served: kinds.KindTable
     stores: stores.Stores
+    backend: backends.Backend
+    peers: peers.Peers
+    allocators: services.ServiceAllocators
 
     @property
     def config(self) -> Config:
@@ -96,6 +104,7 @@ PRIORITIES = {
 """Group → groupPriorityMinimum and versionPriority of its APIService."""
 
 KEEP_SECONDS = 60.0
+REPAIR_SECONDS = 180.0
 
 
 def hooks(server: Server) -> tuple[Hook, ...]:
@@ -112,13 +121,37 @@ def hooks(server: Server) -> tuple[Hook, ...]:
 
 
 async def keep(server: Server, clock: clocks.Clock, started: "asyncio.Task[None]") -> None:
-    """Once the hooks are done: make again what somebody deletes though the cluster cannot be without it."""
+    """Once the hooks are done: make again what somebody deletes though the cluster cannot be without it.
+
+    With a store that other servers share, tell them that this one is there, and look after what crashes leave behind.
+    """
     await asyncio.wait([started])
-    maker = Maker(server)
+    maker, shared = Maker(server), not server.backend.exclusive
+    kept = repaired = clock.monotonic()
     while True:
-        await clock.sleep(KEEP_SECONDS)
-        await maker.namespaces()
-        await maker.kubernetes_service()
+        await clock.sleep(peers.RENEW_SECONDS if shared else KEEP_SECONDS)
+        now = clock.monotonic()
+        try:
+            if now - kept >= KEEP_SECONDS:
+                kept = now
+                await maker.namespaces()
+            await maker.kubernetes_service()
+            if shared and now - repaired >= REPAIR_SECONDS:
+                repaired = now
+                await server.allocators.repair()
+        except (backends.StorageError, errors.StatusError) as failure:
+            # A store that does not answer for a while must not end the server.
+            logger.warning("kubernetes service: %s", failure)
+
+
+async def leave(server: Server) -> None:
+    """This server stops: the others must not send anybody here."""
+    if not server.backend.exclusive:
+        try:
+            await server.peers.leave()
+            await Maker(server).endpoints(await server.peers.alive())
+        except (backends.StorageError, errors.StatusError) as failure:
+            logger.warning("kubernetes service: %s", failure)
 
 
 class Maker:
@@ -136,7 +169,9 @@ class Maker:
         kind = self._server.served.by_gvk(group, version, obj["kind"])
         assert kind is not None
         facts = obj["metadata"]
-        op = operation.Operation(kind, USER, facts.get("namespace", ""), facts["name"], manager="kube-apiserver")
+        op = operation.Operation(
+            kind, users.SERVER, facts.get("namespace", ""), facts["name"], manager="kube-apiserver"
+        )
         store = self._server.stores.of(kind)
         found = await store.find(op.namespace, op.name)
         store.environment.rules.default(kind, obj)
@@ -195,7 +230,7 @@ class Maker:
                 await self._ensure({**obj, "status": {"conditions": [condition]}}, _mend_available)
 
     async def kubernetes_service(self) -> None:
-        """The Service `kubernetes` and its endpoints: this server, wherever it listens now."""
+        """The Service `kubernetes` and its endpoints: this server, wherever it listens now, and those beside it."""
         config = self._server.config
         first = str(ipaddress.ip_network(config.service_range)[1])
         service = meta.new_object("v1", "Service", "kubernetes", meta.NAMESPACE_DEFAULT)
@@ -208,19 +243,29 @@ class Maker:
             "sessionAffinity": "None",
         }
         await self._ensure(service, _mend_ports)
-        if ipaddress.ip_address(config.advertise_address).is_loopback:
-            # No Pod could reach it there, and endpoints may not say so.
+        if self._server.backend.exclusive:
+            await self.endpoints([config.advertise_address])
             return
+        await self._server.peers.renew()
+        await self.endpoints(await self._server.peers.alive())
+
+    async def endpoints(self, addresses: Sequence[str]) -> None:
+        """Where the Service `kubernetes` leads to."""
+        # No Pod could reach a server on loopback, and endpoints may not say so.
+        addresses = [one for one in addresses if not ipaddress.ip_address(one).is_loopback]
+        if not addresses:
+            return
+        config = self._server.config
         endpoints = meta.new_object("v1", "Endpoints", "kubernetes", meta.NAMESPACE_DEFAULT)
         endpoints["metadata"]["labels"] = {"endpointslice.kubernetes.io/skip-mirror": "true"}
-        address, port = config.advertise_address, {"name": "https", "port": config.port, "protocol": "TCP"}
-        endpoints["subsets"] = [{"addresses": [{"ip": address}], "ports": [port]}]
+        port = {"name": "https", "port": config.port, "protocol": "TCP"}
+        endpoints["subsets"] = [{"addresses": [{"ip": address} for address in addresses], "ports": [port]}]
         await self._ensure(endpoints, _mend_members)
-        family = "IPv6" if ":" in address else "IPv4"
+        family = "IPv6" if ":" in addresses[0] else "IPv4"
         piece = meta.new_object("discovery.k8s.io/v1", "EndpointSlice", "kubernetes", meta.NAMESPACE_DEFAULT)
         piece["metadata"]["labels"] = {"kubernetes.io/service-name": "kubernetes"}
-        ready = {"addresses": [address], "conditions": {"ready": True}}
-        piece |= {"addressType": family, "endpoints": [ready], "ports": [port]}
+        ready = [{"addresses": [address], "conditions": {"ready": True}} for address in addresses]
+        piece |= {"addressType": family, "endpoints": ready, "ports": [port]}
         await self._ensure(piece, _mend_members)
 
 

@@ -22,3 +22,7 @@ class UserInfo:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+
+SERVER = UserInfo("system:apiserver", (SYSTEM_MASTERS, AUTHENTICATED))
+"""The API server itself."""

@@ -94,13 +94,13 @@ class Store(reading.StoredObjects):
             try:
                 return await self._create_once(op, context, new)
             except backends.KeyExists as conflict:
-                _roll_back(context)
+                await _roll_back(context)
                 if not generated:
                     raise await self._exists(op, new) from conflict
                 if attempt == NAME_ATTEMPTS - 1:
                     raise errors.GenerateNameConflict(self.resource, new["metadata"]["name"]) from conflict
             except BaseException:
-                _roll_back(context)
+                await _roll_back(context)
                 raise
         raise AssertionError("unreachable")
 
@@ -180,10 +180,10 @@ class Store(reading.StoredObjects):
             try:
                 return await self._update_once(op, context, mutate, current, wanted), False
             except backends.CompareFailed as conflict:
-                _roll_back(context)
+                await _roll_back(context)
                 current = None if conflict.current is None else self.served(conflict.current)
             except BaseException:
-                _roll_back(context)
+                await _roll_back(context)
                 raise
 
     async def _create_on_update(
@@ -292,7 +292,7 @@ class Store(reading.StoredObjects):
         self._check_size(value)
         record = await self.environment.backend.update(key, value, expected=revision)
         context.rollbacks.clear()
-        self.strategy.after_update(stored, new)
+        await self.strategy.after_update(stored, new)
         return self.served(record)
 
     async def rewrite(
@@ -363,7 +363,7 @@ def _wants_other(new: Object, old: Object) -> bool:
     return any(new.get(member) != old.get(member) for member in {*new, *old} - ignored)
 
 
-def _roll_back(context: strategy.Context) -> None:
+async def _roll_back(context: strategy.Context) -> None:
     """Give back what begin_* allocated for a write that did not happen."""
     while context.rollbacks:
-        context.rollbacks.pop()()
+        await context.rollbacks.pop()()

@@ -11,7 +11,7 @@ Upstream: k8s.io/apiserver/pkg/registry/rest, pkg/registry/*/strategy.go.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from pybernetes.aio import clock as clocks
@@ -55,8 +55,8 @@ class Context:
     submitted_status: Object | None = None
     """The status in the body of an update, whatever subresource it was sent to."""
     warnings: list[str] = dataclasses.field(default_factory=list)
-    rollbacks: list[Callable[[], None]] = dataclasses.field(default_factory=list)
-    """Zero-argument callables that undo what begin_* allocated, run when the write does not happen."""
+    rollbacks: list[Callable[[], Awaitable[None]]] = dataclasses.field(default_factory=list)
+    """Zero-argument coroutine functions that undo what begin_* allocated, run when the write does not happen."""
 
 
 class Strategy:
@@ -144,7 +144,7 @@ class Strategy:
         """Whether something other than metadata.finalizers still holds the object back from being gone."""
         return False
 
-    def after_update(self, old: Object, new: Object) -> None:
+    async def after_update(self, old: Object, new: Object) -> None:
         """The change is stored: give back what the object has no longer."""
 
     async def after_delete(self, context: Context, old: Object) -> None:

@@ -1,4 +1,1 @@
-"""Who has which cluster IP and which node port.
-
-What is in use is learnt from the stored Services when it is first asked for, and followed from then on.
-"""
+"""Who has which cluster IP and which node port: recorded in the store, so that several API servers agree."""

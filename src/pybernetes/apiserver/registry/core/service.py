@@ -4,7 +4,6 @@ Upstream: pkg/registry/core/service/storage (alloc.go), strategy.go.
 """
 
 import ipaddress
-import random
 
 from pybernetes.apimachinery import errors, fieldpath, names
 from pybernetes.apiserver.registry import strategy
@@ -18,16 +17,15 @@ NONE = "None"
 
 
 class ServiceStrategy(strategy.Strategy):
-    """`allocators` is set by the server once it knows its service range."""
+    """Addresses and ports come from the allocators of the server."""
 
     generation = False
     allow_create_on_update = True
     returns_deleted = True
     name_check = staticmethod(names.is_dns1123_label)
-    allocators: services.ServiceAllocators
 
-    def __init__(self, service_range: str, rng: random.Random) -> None:
-        self.allocators = services.ServiceAllocators(service_range, rng)
+    def __init__(self, allocators: services.ServiceAllocators) -> None:
+        self.allocators = allocators
         self._family = f"IPv{self.allocators.network.version}"
 
     def prepare_for_create(self, context: strategy.Context, new: Object) -> None:
@@ -52,37 +50,45 @@ class ServiceStrategy(strategy.Strategy):
 
     async def begin_create(self, context: strategy.Context, new: Object) -> None:
         """Give it addresses and ports."""
-        await self.allocators.learn(context.objects)
-        self._allocate(context, new, None)
+        await self._allocate(context, new, {})
 
     async def begin_update(self, context: strategy.Context, new: Object, old: Object) -> None:
         """Give it what it lacks now; what it no longer has is given back once the change is stored."""
-        if context.subresource:
-            return
-        await self.allocators.learn(context.objects)
-        self._allocate(context, new, old)
+        if not context.subresource:
+            await self._allocate(context, new, old)
 
-    def _allocate(self, context: strategy.Context, new: Object, old: Object | None) -> None:
+    async def _allocate(self, context: strategy.Context, new: Object, old: Object) -> None:
+        await self.allocators.ready()
         spec = new["spec"]
-        held = services.node_ports_of(old) if old is not None else set()
+        held = services.node_ports_of(old)
         if _needs_address(spec):
             self._families(new)
-            self._addresses(context, new, set(services.addresses_of(old)) if old is not None else set())
+            await self._give_addresses(context, new, set(services.addresses_of(old)))
         if spec.get("type") in WITH_NODE_PORTS and spec.get("allocateLoadBalancerNodePorts", True):
-            self._node_ports(context, new, held)
+            await self._node_ports(context, new, held)
         if _needs_health_check(spec):
-            self._health_check_port(context, new, held)
+            await self._health_check_port(context, new, held)
 
-    def _addresses(self, context: strategy.Context, new: Object, held: set[str]) -> None:
+    async def _give_addresses(self, context: strategy.Context, new: Object, held: set[str]) -> None:
         spec = new["spec"]
         given = spec.get("clusterIPs") or []
         if not given or given == [""]:
-            spec["clusterIPs"] = [self._next_address(context, new)]
+            spec["clusterIPs"] = [await self._take_address(context, new, "")]
         elif given[0] != NONE:
             for address in given:
                 if address not in held:
-                    self._take_address(context, new, address)
+                    await self._take_address(context, new, address)
         spec["clusterIP"] = spec["clusterIPs"][0]
+
+    async def _take_address(self, context: strategy.Context, new: Object, wanted: str) -> str:
+        try:
+            return await self.allocators.take_address(context, new, wanted)
+        except ranges.Full:
+            raise errors.InternalError("failed to allocate a serviceIP: range is full") from None
+        except ranges.OutOfRange:
+            raise _refuse(new, wanted, "the provided network does not match the current range") from None
+        except ranges.Taken:
+            raise _refuse(new, wanted, "provided IP is already allocated") from None
 
     def _families(self, new: Object) -> None:
         """Which families of addresses the Service has, on a cluster that has one. Raises Invalid."""
@@ -124,16 +130,13 @@ class ServiceStrategy(strategy.Strategy):
             families.append("IPv6" if families[0] == "IPv4" else "IPv4")
         spec["ipFamilies"] = families
 
-    def _health_check_port(self, context: strategy.Context, new: Object, held: set[tuple[str, int]]) -> None:
-        spec, numbers = new["spec"], self.allocators.ports("TCP")
-        wanted = spec.get("healthCheckNodePort")
+    async def _health_check_port(self, context: strategy.Context, new: Object, held: set[int]) -> None:
+        spec = new["spec"]
+        wanted = spec.get("healthCheckNodePort") or 0
+        if wanted in held:
+            return
         try:
-            if not wanted:
-                spec["healthCheckNodePort"] = numbers.next()
-            elif ("TCP", wanted) not in held:
-                numbers.take(wanted)
-            else:
-                return
+            spec["healthCheckNodePort"] = await self.allocators.take_port(context, wanted)
         except ranges.OutOfRange:
             low, high = services.NODE_PORTS
             raise errors.InternalError(
@@ -146,45 +149,16 @@ class ServiceStrategy(strategy.Strategy):
             ) from None
         except ranges.Full:
             raise errors.InternalError("failed to allocate a HealthCheck NodePort: range is full") from None
-        number: int = spec["healthCheckNodePort"]
-        context.rollbacks.append(lambda: numbers.release(number))
 
-    def _next_address(self, context: strategy.Context, new: Object) -> str:
-        try:
-            address = self.allocators.next_address()
-        except ranges.Full:
-            raise errors.InternalError("failed to allocate a serviceIP: range is full") from None
-        self._undo_address(context, address)
-        return address
-
-    def _take_address(self, context: strategy.Context, new: Object, address: str) -> None:
-        try:
-            self.allocators.take_address(address)
-        except ranges.OutOfRange:
-            raise _refuse(new, address, "the provided network does not match the current range") from None
-        except ranges.Taken:
-            raise _refuse(new, address, "provided IP is already allocated") from None
-        self._undo_address(context, address)
-
-    def _undo_address(self, context: strategy.Context, address: str) -> None:
-        context.rollbacks.append(lambda: self.allocators.release_address(address))
-
-    def _node_ports(self, context: strategy.Context, new: Object, held: set[tuple[str, int]]) -> None:
+    async def _node_ports(self, context: strategy.Context, new: Object, held: set[int]) -> None:
         taken: dict[int, set[str]] = {}
         for index, port in enumerate(new["spec"].get("ports") or ()):
-            protocol = port.get("protocol", "TCP")
-            numbers = self.allocators.ports(protocol)
             wanted = port.get("nodePort")
             path = SPEC.child("ports").index(index).child("nodePort")
+            number = wanted or _shared(new, port, taken)
             try:
-                if not wanted:
-                    # ports of one number under two protocols (DNS) share their node port
-                    port["nodePort"] = self._shared_or_next(new, port, taken, numbers)
-                elif (protocol, wanted) not in held and protocol not in taken.get(wanted, set()):
-                    numbers.take(wanted)
-                else:
-                    taken.setdefault(wanted, set()).add(protocol)
-                    continue
+                if number not in held and number not in taken:
+                    number = await self.allocators.take_port(context, number)
             except ranges.OutOfRange:
                 low, high = services.NODE_PORTS
                 detail = f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
@@ -194,33 +168,32 @@ class ServiceStrategy(strategy.Strategy):
                 raise _invalid(new, fieldpath.invalid(path, wanted, detail)) from None
             except ranges.Full:
                 raise errors.InternalError("failed to allocate a nodePort: range is full") from None
-            number: int = port["nodePort"]
-            taken.setdefault(number, set()).add(protocol)
-            context.rollbacks.append(lambda numbers=numbers, number=number: numbers.release(number))  # type: ignore[misc]
+            port["nodePort"] = number
+            taken.setdefault(number, set()).add(port.get("protocol", "TCP"))
 
-    @staticmethod
-    def _shared_or_next(new: Object, port: Object, taken: dict[int, set[str]], numbers: ranges.Range) -> int:
-        protocol = port.get("protocol", "TCP")
-        for other in new["spec"]["ports"]:
-            number = other.get("nodePort")
-            same = other is not port and other.get("port") == port.get("port")
-            if same and number and protocol not in taken.get(number, set()) and not numbers.is_used(number):
-                numbers.take(number)
-                return int(number)
-        return numbers.next()
-
-    def after_update(self, old: Object, new: Object) -> None:
+    async def after_update(self, old: Object, new: Object) -> None:
         """Give back what the Service has no longer."""
         kept = set(services.addresses_of(new))
+        whose = new["metadata"]["namespace"], new["metadata"]["name"]
         for address in services.addresses_of(old):
             if address not in kept:
-                self.allocators.release_address(address)
-        for protocol, port in services.node_ports_of(old) - services.node_ports_of(new):
-            self.allocators.ports(protocol).release(port)
+                await self.allocators.release_address(address, whose)
+        if gone := services.node_ports_of(old) - services.node_ports_of(new):
+            await self.allocators.release_ports(gone)
 
     async def after_delete(self, context: strategy.Context, old: Object) -> None:
         """Give everything back."""
-        self.allocators.release(old)
+        await self.allocators.release(old)
+
+
+def _shared(new: Object, port: Object, taken: dict[int, set[str]]) -> int:
+    """Ports of one number under two protocols (DNS) share their node port: that of the other one, 0 if it has none."""
+    for other in new["spec"]["ports"]:
+        number = other.get("nodePort")
+        same = other is not port and other.get("port") == port.get("port")
+        if same and number and port.get("protocol", "TCP") not in taken.get(number, set()):
+            return int(number)
+    return 0
 
 
 def _needs_address(spec: Object) -> bool:
