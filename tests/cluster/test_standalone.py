@@ -61,7 +61,7 @@ async def _manager(place: Place, until: str, port: int) -> asyncio.subprocess.Pr
     return await place.run(
         until,
         *("kube-controller-manager", "--kubeconfig=kube-controller-manager.conf", "--bind-address=127.0.0.1"),
-        *(f"--secure-port={port}", "--controllers=namespace,garbagecollector,job", *FAST),
+        *(f"--secure-port={port}", "--controllers=namespace,garbagecollector,job", "--client-ca-file=ca.crt", *FAST),
     )
 
 
@@ -130,6 +130,9 @@ async def test_health_and_debugging(place: Place) -> None:
     assert code == 200
     assert text.startswith("strict digraph full {\n")
     assert (await _ask(place.clock, port, "/debug/controllers/namespace/graph", me))[0] == 404
+    for user, expected in (("admin", 200), ("kube-scheduler", 403)):
+        pair = ((place.path / f"{user}.crt").read_bytes(), (place.path / f"{user}.key").read_bytes())
+        assert (await _ask(place.clock, port, "/metrics", pair=pair))[0] == expected
 
 
 async def test_objects_outlive_the_api_server(place: Place) -> None:
@@ -164,8 +167,15 @@ async def _bound_pod(client: rest.Client) -> core.Pod:
     raise AssertionError("the watch ended")
 
 
-async def _ask(clock: clocks.Clock, port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
-    client = http_client.HttpClient(tls.client_context(insecure=True), clock=clock)
+async def _ask(
+    clock: clocks.Clock,
+    port: int,
+    path: str,
+    headers: dict[str, str] | None = None,
+    pair: tuple[bytes, bytes] | None = None,
+) -> tuple[int, str]:
+    context = tls.client_context(None, *(pair or ()), insecure=True)
+    client = http_client.HttpClient(context, clock=clock)
     try:
         answer = await client.request("GET", f"https://127.0.0.1:{port}{path}", list((headers or {}).items()))
         return answer.status, answer.body.decode()

@@ -108,6 +108,9 @@ def add_secure_serving(parser: argparse.ArgumentParser, default_port: int) -> No
     )
     group.add_argument("--tls-cert-file", default="", metavar="FILE", help="the certificate (default: one made anew)")
     group.add_argument("--tls-private-key-file", default="", metavar="FILE", help="its private key")
+    group.add_argument(
+        "--client-ca-file", default="", metavar="FILE", help="the authority of clients that show certificates"
+    )
 
 
 def add_client(parser: argparse.ArgumentParser) -> None:

@@ -54,5 +54,9 @@ def election(arguments: argparse.Namespace) -> leading.Election:
 def serving(arguments: argparse.Namespace) -> status_server.Serving:
     """What the secure serving flags say."""
     return status_server.Serving(
-        arguments.bind_address, arguments.secure_port, arguments.tls_cert_file, arguments.tls_private_key_file
+        arguments.bind_address,
+        arguments.secure_port,
+        arguments.tls_cert_file,
+        arguments.tls_private_key_file,
+        arguments.client_ca_file,
     )

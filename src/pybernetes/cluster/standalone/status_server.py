@@ -1,6 +1,6 @@
-"""Health and metrics of a component without another server: /healthz, /livez and /readyz for all, /metrics by right.
+"""Health and metrics of a component without another server: /healthz, /livez and /readyz for all, the rest by right.
 
-Whoever asks for metrics shows a bearer token; whose it is and whether it may is the API server's to say.
+Whoever asks for more shows a certificate or a bearer token; whose that is, and who may, is the API server's to say.
 Upstream: k8s.io/apiserver/pkg/server (healthz, routes), pkg/server/options (delegating authentication, authorization).
 """
 
@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import authentication, authorization
 from pybernetes.apimachinery import errors
+from pybernetes.apiserver.authn import authenticator, x509
+from pybernetes.apiserver.authn import user as users
 from pybernetes.client import rest, transport
 from pybernetes.cluster.standalone import connections
 from pybernetes.crypto import certs
@@ -37,6 +39,15 @@ class Serving:
     port: int = 0
     cert_file: str = ""
     key_file: str = ""
+    client_ca_file: str = ""
+    """The authority of those who show certificates."""
+
+    def client_ca(self) -> bytes | None:
+        """That authority's certificate. Raises SettingsError."""
+        try:
+            return pathlib.Path(self.client_ca_file).read_bytes() if self.client_ca_file else None
+        except OSError as error:
+            raise connections.SettingsError(f"--client-ca-file: {error}") from error
 
 
 class StatusServer:
@@ -59,7 +70,7 @@ class StatusServer:
         serving = self._serving
         if not serving.port:
             return
-        context = server_context(serving.cert_file, serving.key_file, self._clock.now())
+        context = server_context(serving.cert_file, serving.key_file, self._clock.now(), serving.client_ca())
         self._server = http_server.Server(
             self.handle, clock=self._clock, tls=context, host=serving.address, port=serving.port
         )
@@ -99,15 +110,10 @@ class StatusServer:
 
     async def _refusal(self, request: messages.Request) -> messages.Response | None:
         """Why the caller may not see this; None when it may."""
-        scheme, _, token = (request.headers.get("authorization") or "").partition(" ")
-        user = "system:anonymous"
-        groups: tuple[str, ...] = ("system:unauthenticated",)
-        if scheme.lower() == "bearer" and token.strip():
-            question = authentication.TokenReview(spec=authentication.TokenReviewSpec(token=token.strip()))
-            review = await self._client.resource(authentication.TokenReview).create(question)
-            if not review.status.authenticated:
-                return messages.Response(401, [*_TEXT], b"Unauthorized\n")
-            user, groups = review.status.user.username, review.status.user.groups
+        try:
+            user, groups = await self._caller(request)
+        except authenticator.RejectedError:
+            return messages.Response(401, [*_TEXT], b"Unauthorized\n")
         path = authorization.NonResourceAttributes(path=request.path, verb=request.method.lower())
         spec = authorization.SubjectAccessReviewSpec(nonResourceAttributes=path, user=user, groups=groups)
         asked = authorization.SubjectAccessReview(spec=spec)
@@ -116,6 +122,21 @@ class StatusServer:
             return None
         text = f'Forbidden: User "{user}" cannot {request.method.lower()} path "{request.path}"\n'
         return messages.Response(403, [*_TEXT], text.encode())
+
+    async def _caller(self, request: messages.Request) -> tuple[str, tuple[str, ...]]:
+        """Name and groups. Raises RejectedError."""
+        if (certificate := request.connection.peer_certificate) is not None:
+            known = x509.CertificateAuthenticator(self._clock).authenticate_certificate(certificate)
+            if known is not None:
+                return known.name, known.groups
+        scheme, _, token = (request.headers.get("authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return users.ANONYMOUS, (users.UNAUTHENTICATED,)
+        question = authentication.TokenReview(spec=authentication.TokenReviewSpec(token=token.strip()))
+        review = await self._client.resource(authentication.TokenReview).create(question)
+        if not review.status.authenticated:
+            raise authenticator.RejectedError("the API server does not know this token")
+        return review.status.user.username, review.status.user.groups
 
 
 def server_context(
