@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import pathlib
+import select
 import signal
 import socket
 import sys
@@ -78,9 +79,10 @@ class Up:
         """`up` takes care of them."""
         return []
 
-    async def _run(self, command: str, *flags: str) -> str:
+    async def run(self, command: str, *flags: str) -> str:
+        """One `pybernetes` command; what it said if it failed."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pybernetes", command, *self._flags, *flags),
+            *(sys.executable, "-m", "pybernetes", *command.split(), *self._flags, *flags),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -88,24 +90,31 @@ class Up:
         said, _ = await process.communicate()
         return "" if process.returncode == 0 else said.decode()
 
+    async def up(self) -> str:
+        """`up`; what it said if it failed."""
+        return await self.run("up", *self._up)
+
     async def resume(self) -> None:
         """`up`; once more if a kill came in between."""
-        if await self._run("up", *self._up) and (said := await self._run("up", *self._up)):
+        if await self.up() and (said := await self.up()):
             raise RuntimeError(said)
 
     def kill(self, part: str) -> None:
-        """Kill by the pids that are written down."""
-        for name, pid in self._pids().items():
-            if part in (name, ALL):
-                os.kill(pid, signal.SIGKILL)
+        """Return when they are gone."""
+        doomed = [os.pidfd_open(pid) for name, pid in self._pids().items() if part in (name, ALL)]
+        for process in doomed:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        for process in doomed:
+            select.select([process], [], [])
+            os.close(process)
 
     async def check(self) -> str:
         """What `storage check` complains of."""
-        return await self._run("storage", "check")
+        return await self.run("storage check")
 
     async def stop(self) -> None:
         """`down --delete`."""
-        if said := await self._run("down", "--delete"):
+        if said := await self.run("down", "--delete"):
             raise RuntimeError(said)
 
 

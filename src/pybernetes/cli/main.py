@@ -5,6 +5,7 @@ Upstream: cobra commands of cmd/*.
 """
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -34,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run-node": ("run_node", argparse.SUPPRESS),
 }
 
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""What a disk refuses: not a bug of ours, so no traceback."""
 EXAMPLES = """examples:
   pybernetes up                     a cluster with one node, and kubectl ready to use
   pybernetes up --nodes 3           three nodes with containers, each with a network of its own
@@ -87,6 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`pybernetes logs | head`): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror}{where}", file=sys.stderr)
+        return 1
     return code
 
 

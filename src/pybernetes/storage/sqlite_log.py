@@ -35,6 +35,11 @@ _HISTORY = """
     FROM log n LEFT JOIN log o ON o.revision = n.previous
     WHERE n.revision > ? AND n.revision <= ? AND n.key >= ? AND n.key < ? ORDER BY n.revision
 """
+_REASONS: dict[type[Exception], str] = {
+    apsw.FullError: "the disk is full",
+    apsw.ReadOnlyError: "the disk is read-only",
+    apsw.CorruptError: "the store is damaged (database disk image is malformed): restore a backup",
+}
 _ANY = (1 << 63) - 1
 
 
@@ -63,7 +68,7 @@ def prepare(connection: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     for (finding,) in connection.execute("PRAGMA quick_check(1)"):
         if finding != "ok":
-            raise backend.Unavailable(f"the store is damaged: {finding}")
+            raise backend.Unavailable(f"the store is damaged ({' '.join(finding.split())}): restore a backup")
     version = connection.execute("PRAGMA user_version").get
     if version == SCHEMA_VERSION:
         return
@@ -192,5 +197,5 @@ def compact(connection: Any, revision: int) -> Iterator[int]:
 
 def failure_text(failure: Exception, path: pathlib.Path) -> str:
     """What to tell of an error of the database."""
-    reason = "the disk is full" if isinstance(failure, apsw.FullError) else str(failure)
+    reason = _REASONS.get(type(failure), str(failure))
     return f"storage {path.name}: {reason}"

@@ -247,6 +247,39 @@ async def test_history_is_bounded_by_count(path: pathlib.Path) -> None:
     await store.close()
 
 
+async def test_a_torn_log_keeps_a_prefix(path: pathlib.Path) -> None:
+    """Power fails: the write-ahead log ends anywhere, or in rubbish; what was acknowledged before is there."""
+    store, wal = await opened(path), path.with_name("store.db-wal")
+    states: list[tuple[int, dict[str, backend.Record]]] = []
+    present: dict[str, backend.Record] = {}
+    rng = random.Random(5)
+    for number in range(60):
+        key = f"{KEY}{rng.randrange(9)}"
+        value = b'{"v":"%b"}' % (b"x" * rng.randrange(6000))
+        if key not in present:
+            present[key] = await store.create(key, value)
+        elif number % 4:
+            present[key] = await store.update(key, value, expected=present[key].mod_revision)
+        else:
+            await store.delete(key, expected=present.pop(key).mod_revision)
+        states.append((wal.stat().st_size, dict(present)))
+    content, log = path.read_bytes(), wal.read_bytes()
+    await store.close()
+    for number in range(15):
+        end = rng.choice(states)[0] + rng.choice([0, 0, -1, 1, rng.randrange(4096)])
+        torn = path.parent.parent / str(number) / "store.db"
+        torn.parent.mkdir()
+        torn.write_bytes(content)
+        torn.with_name("store.db-wal").write_bytes(log[:end] + rng.randbytes(rng.choice([0, 100, 9000])))
+        acknowledged = sum(size <= end for size, _ in states)
+        store = await opened(torn)
+        found = {one.key: one for one in (await store.list(KEY)).records}
+        assert found == (states[acknowledged - 1][1] if acknowledged else {})
+        await store.create("/registry/pods/b/next", b"{}")
+        await store.close()
+        assert check.check(torn) == []
+
+
 WRITER = """
 import asyncio, sys
 from pybernetes.aio.clock import RealClock

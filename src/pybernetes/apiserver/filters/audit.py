@@ -16,6 +16,9 @@ from pybernetes.aio import clock as clocks
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.apiserver import context as contexts
 from pybernetes.http import messages
+from pybernetes.telemetry import logs
+
+logger = logs.get("audit")
 
 FLUSH_SECONDS = 0.2
 MAX_BODY = 64 * 1024
@@ -45,7 +48,10 @@ class AuditLog:
         self._timer = None
         if self._pending and self._file >= 0:
             lines, self._pending = self._pending, []
-            os.write(self._file, b"\n".join(lines) + b"\n")
+            try:
+                os.write(self._file, b"\n".join(lines) + b"\n")
+            except OSError as error:  # a full disk: requests go on, as upstream's do
+                logger.error("Unable to log %d audit events: %s", len(lines), error)
 
     def close(self) -> None:
         """Write what is queued and close the file."""

@@ -25,8 +25,8 @@ async def recovery(context: contexts.RequestContext, proceed: contexts.Handler) 
     except errors.StatusError as error:
         return failure(context, error)
     except backends.StorageError as error:
-        logger.warning("%s %s: storage: %s", context.request.method, context.request.target, error)
-        return failure(context, errors.InternalError(f"storage: {error}"))
+        logger.warning("%s %s: %s", context.request.method, context.request.target, error)
+        return failure(context, errors.InternalError(str(error)))
     except Exception as error:
         logger.exception("%s %s failed", context.request.method, context.request.target)
         return failure(context, errors.InternalError(f"{type(error).__name__} in the server, see its log"))

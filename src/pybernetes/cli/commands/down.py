@@ -52,8 +52,8 @@ async def _down(paths: configs.Paths, *, delete: bool) -> int:
     shown.done("stopped containers, removed rules, routes and links")
     if delete:
         marked = selection.read_marker(paths)
+        shutil.rmtree(paths.root)  # first: on a full disk there is no room for a new kubeconfig before
         if marked is not None:
             kubeconfig.remove_access(pathlib.Path(marked), selection.context_name(config.name))
-        shutil.rmtree(paths.root)
         shown.done(f"removed {paths.root}")
     return 0

@@ -71,7 +71,10 @@ async def run(settings: ApiServerSettings) -> None:
         settings=components.http_settings(),
     )
     async with contextlib.AsyncExitStack() as stack:
-        await server.start()
+        try:
+            await server.start()
+        except backends.Unavailable as error:
+            raise connections.SettingsError(str(error)) from error
         stack.push_async_callback(server.stop)
         try:
             await listening.start()
