@@ -24,7 +24,7 @@ METRIC = 4_294_000_000
 
 SETTINGS = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
 NAMESPACES = pathlib.Path("/run/netns")
-LINKS = pathlib.Path("/sys/class/net")
+_NO_RULE = ("table ", "chain ", "type ", "}")
 _CLONE_NEWUTS, _CLONE_NEWNET = 0x04000000, 0x40000000
 
 
@@ -45,7 +45,7 @@ class NodeNetwork:
         name, made = self.namespace, []
         if not (NAMESPACES / name).exists():
             made.append(f"netns add {name}")
-        if not (LINKS / name).exists():
+        if not has_link(name):
             made.append(f"link add {name} type veth peer name eth0 netns {name}")
         return [
             *made,
@@ -83,7 +83,7 @@ class HostNetwork:
         if problem := await self.conflict():
             raise NetworkError(problem)
         commands = [f"route replace unreachable {one} metric {METRIC}" for one in (self.pod_range, self.service_range)]
-        if not (LINKS / self.link).exists():
+        if not has_link(self.link):
             commands.append(f"link add {self.link} type bridge")
         commands.append(f"link set {self.link} up")
         commands += [f"address replace {address}/32 dev {self.link}" for address in (self.address, self.own)]
@@ -120,6 +120,7 @@ class HostNetwork:
         for node in self.nodes:
             await remove_node(node.namespace)
         tables.remove_table(self.link)
+        await remove_host_ports()
         commands = [f"link del {self.link}"]
         commands += [f"route del unreachable {one} metric {METRIC}" for one in (self.pod_range, self.service_range)]
         await _ip_batch(commands, "-force", check=False)
@@ -128,6 +129,11 @@ class HostNetwork:
         output = await _ip("-json", "route", "show", "table", "all")
         routes: list[dict[str, str]] = json.loads(output) if output.strip() else []
         return routes
+
+
+def has_link(name: str) -> bool:
+    """Whether there is a link of that name in the network namespace of this process (which /sys need not show)."""
+    return any(name == known for _, known in socket.if_nameindex())
 
 
 async def remove_node(namespace: str) -> None:
@@ -180,19 +186,41 @@ def find_conflict(routes: list[dict[str, str]], ranges: tuple[str, ...], own_lin
     return ""
 
 
+async def remove_host_ports() -> None:
+    """Remove what the plugin `portmap` leaves where the last host port is gone: it makes its chains only."""
+    saved = (await _run("iptables-save", "-t", "nat")).decode()
+    if commands := host_port_removal(saved):
+        await _run("iptables-restore", "--noflush", "--wait", commands=commands)
+        for family in ("ip", "ip6"):
+            listed = (await _run("nft", "list", "table", family, "nat", check=False)).decode().split("\n")
+            if all(line.strip().startswith(_NO_RULE) for line in listed if line):
+                await _run("nft", "delete", "table", family, "nat", check=False)
+
+
+def host_port_removal(saved: str) -> str:
+    """What `iptables-restore` is to do ("" for nothing), from what `iptables-save` says of the table nat. Pure."""
+    lines = saved.splitlines()
+    chains = [line[1:].split()[0] for line in lines if line.startswith(":CNI-HOSTPORT-")]
+    if not chains or any(line.startswith(":CNI-DN-") for line in lines):
+        return ""
+    rules = [f"-D{line[2:]}" for line in lines if line.startswith("-A ") and "CNI-HOSTPORT-" in line]
+    gone = [f"{action} {chain}" for action in ("-F", "-X") for chain in chains]
+    return "\n".join(["*nat", *rules, *gone, "COMMIT", ""])
+
+
 async def _ip_batch(commands: list[str], *options: str, check: bool = True) -> None:
     await _ip(*options, "-batch", "-", check=check, commands="\n".join(commands))
 
 
 async def _ip(*arguments: str, check: bool = True, commands: str = "") -> bytes:
+    return await _run("ip", *arguments, check=check, commands=commands)
+
+
+async def _run(*command: str, check: bool = True, commands: str = "") -> bytes:
     process = await asyncio.create_subprocess_exec(
-        "ip",
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     output, problem = await process.communicate(commands.encode())
     if check and process.returncode:
-        raise NetworkError(f"`ip {' '.join(arguments)}` failed: {problem.decode().strip()}")
+        raise NetworkError(f"`{' '.join(command)}` failed: {problem.decode().strip()}")
     return output

@@ -117,7 +117,7 @@ async def _stop_containers(socket: pathlib.Path) -> None:
 
 
 async def _remove_link(name: str) -> None:
-    if pathlib.Path("/sys/class/net", name).exists():
+    if network.has_link(name):
         subprocess.run(["ip", "link", "del", name], check=True, capture_output=True)
 
 

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.telemetry import logs
@@ -72,6 +73,7 @@ def containerd_config(config: RuntimeConfig, plugins: pathlib.Path, *, restrict_
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
         BinaryName = "{name}"
+        Root = "{config.state}/{name}"
         SystemdCgroup = false
 """
         for name in ("runc", "crun")
@@ -151,7 +153,7 @@ class Containerd:
     async def start(self) -> None:
         """Return when it answers; one that runs already is used as it is. Raises RuntimeUnavailable."""
         if self.pid() is not None:
-            await self._wait_until_it_answers()
+            await self._wait_until_it_answers(lambda: self.pid() is None)
             return
         problem = missing()
         plugins = plugin_directory()
@@ -164,14 +166,15 @@ class Containerd:
         network = json.dumps(network_config(self.config), indent=2)
         (self.config.directory / "cni" / "10-pybernetes.conflist").write_text(network)
         with (self.config.directory / "containerd.log").open("ab") as log:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 ["containerd", "--config", str(self._config_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        await self._wait_until_it_answers()
+        # its command line need not be in /proc yet
+        await self._wait_until_it_answers(lambda: process.poll() is not None)
 
     async def keep(self) -> None:
         """Start it again whenever it ends."""
@@ -181,11 +184,11 @@ class Containerd:
             logger.warning("containerd ended, starting it again")
             await self.start()
 
-    async def _wait_until_it_answers(self) -> None:
+    async def _wait_until_it_answers(self, ended: Callable[[], bool]) -> None:
         # There is no event for "a process that is not ours listens now": look again at growing intervals.
         deadline, delay = self._clock.monotonic() + START_SECONDS, 0.01
         while not await self._answers():
-            if self.pid() is None or self._clock.monotonic() > deadline:
+            if ended() or self._clock.monotonic() > deadline:
                 log = self.config.directory / "containerd.log"
                 raise RuntimeUnavailable(f"containerd does not start; its log is {log}")
             await self._clock.sleep(delay)
