@@ -69,9 +69,12 @@ async def test_lost_history_is_told(etcd_cluster: Cluster, tmp_path: pathlib.Pat
         await store.start()
         cache = WatchCache(store, KEY, clock=RealClock(), extract=lambda _: {})
         await cache.start()
+        assert not store.problem
         members[0].kill()
         with pytest.raises(backend.Unavailable, match="etcd http://127"):
             await store.create(f"{KEY}x", b"{}")
+        for answer in await asyncio.gather(*(store.revision() for _ in range(3)), return_exceptions=True):
+            assert isinstance(answer, backend.Unavailable)
     with etcd_cluster(tmp_path) as elsewhere:
         other = backend_of(elsewhere[0].url)
         await other.start()
@@ -82,7 +85,9 @@ async def test_lost_history_is_told(etcd_cluster: Cluster, tmp_path: pathlib.Pat
     lost = asyncio.Event()
     store.subscribe("", lambda _: None, lost.set)
     with etcd_cluster(tmp_path, urls=[url]):
+        assert store.problem
         await asyncio.wait_for(lost.wait(), 20)
+        assert not store.problem
         await cache.start()
         assert len((await cache.list()).items) == 3
         await cache.stop()

@@ -78,6 +78,8 @@ class ApiServer:
         self.allocators.connect(self.stores)
         self.peers = peers.Peers(backend, clock, config.storage_prefix, config.advertise_address)
         self.health = checks.Endpoints()
+        self.health.add("etcd", lambda: self.backend.problem or None)
+        self.health.add_ready("etcd-readiness", lambda: self.backend.problem or None)
         self.openapi = documents.Publisher(self.served)
         self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)
         self.documents: dict[Any, Any] = {}

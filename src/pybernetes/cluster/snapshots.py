@@ -7,6 +7,7 @@ nodes of its own: Pods of nodes that it does not have are placed again.
 
 import contextlib
 import dataclasses
+import ipaddress
 import pathlib
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -24,6 +25,8 @@ AUTHORITY = ("ca.crt", "ca.key")
 SIGNING = ("sa.key",)
 MIRROR = "kubernetes.io/config.mirror"
 OF_NODES = ("/registry/minions/", "/registry/csinodes/", "/registry/leases/kube-node-lease/")
+OF_RANGES = ("/registry/ipaddresses/", "/registry/servicecidrs/")
+SERVICES = "/registry/services/specs/"
 PODS = "/registry/pods/"
 
 
@@ -98,7 +101,9 @@ async def restore(
     existed = paths.root.exists()
     nodes = {config.node_name(index) for index in config.nodes}
     nodes |= {config.simulated_node_name(index) for index in config.simulated_nodes}
-    state = memory.Snapshot(tuple(place_again(saved.state, nodes)), saved.state.revision)
+    ranges = saved.config.service_range, config.service_range
+    records = tuple(place_again(move_services(saved.state.records, *ranges), nodes, saved.state.revision))
+    state = memory.Snapshot(records, saved.state.revision)
     paths.make()
     try:
         await write(config, paths, clock, state)
@@ -112,11 +117,33 @@ async def restore(
     return state
 
 
-def place_again(state: memory.Snapshot, nodes: set[str]) -> Iterator[Record]:
+def move_services(records: Iterable[Record], old: str, new: str) -> Iterator[Record]:
+    """The records with Services at the same places of another range. Raises ConfigError if that has fewer places.
+
+    What says who has which address, and what the range is, the API server makes anew when it starts.
+    """
+    before, after = ipaddress.ip_network(old), ipaddress.ip_network(new)
+    moved = before != after
+    if moved and (before.version, before.num_addresses) != (after.version, after.num_addresses):
+        raise configs.ConfigError(f"--service-range {new}: use one as big as {old}, where the saved Services are")
+    for record in records:
+        if not moved or not record.key.startswith((*OF_RANGES, SERVICES)):
+            yield record
+        elif record.key.startswith(SERVICES):
+            service = msgspec.json.decode(record.value)
+            spec = service["spec"]
+            for one in [one for one in spec.get("clusterIPs") or () if one != "None"]:
+                address = str(after[int(ipaddress.ip_address(one)) - int(before.network_address)])
+                spec["clusterIPs"] = [address if other == one else other for other in spec["clusterIPs"]]
+                spec["clusterIP"] = spec["clusterIPs"][0]
+            yield dataclasses.replace(record, value=msgspec.json.encode(service))
+
+
+def place_again(records: Iterable[Record], nodes: set[str], revision: int) -> Iterator[Record]:
     """The records without nodes that are not among these; Pods bound to others are as if not bound yet."""
-    for record in state.records:
+    for record in records:
         if record.key.startswith(PODS):
-            yield from _placed_again(record, nodes, state.revision)
+            yield from _placed_again(record, nodes, revision)
         elif not record.key.startswith(OF_NODES) or record.key.rpartition("/")[2] in nodes:
             yield record
 

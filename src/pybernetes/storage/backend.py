@@ -141,6 +141,10 @@ class Backend(Protocol):
         """Whether only this process can write."""
 
     @property
+    def problem(self) -> str:
+        """Why the store does not answer at the moment; "" when it does."""
+
+    @property
     def newest(self) -> int:
         """The newest revision that every subscriber has heard of."""
 

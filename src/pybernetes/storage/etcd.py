@@ -55,8 +55,16 @@ class EtcdBackend:
         self._feed = feed.Feed()
         self._compacted = 0
         self._open = False
+        self._problem = ""
+        self._asking: asyncio.Task[int | backend.Unavailable] | None = None
+        self._asked: asyncio.Task[int | backend.Unavailable] | None = None
         self._group = tasks.TaskGroup("etcd")
         self._compactor: compaction.Compactor | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why etcd does not answer at the moment; "" when it does."""
+        return self._problem
 
     @property
     def newest(self) -> int:
@@ -100,10 +108,31 @@ class EtcdBackend:
     # -- reads -------------------------------------------------------------------------------------------------------
 
     async def revision(self) -> int:
-        """The newest revision, whoever wrote it; subscribers have heard of it."""
+        """The newest revision, whoever wrote it; subscribers have heard of it.
+
+        All who ask while a question is under way share the next one: this one may have been answered already.
+        """
         self._check_open()
-        revision = await self._revision()
-        await self._reach(revision)
+        if self._asked is None:
+            self._asked = self._group.start(self._ask(self._asking), "revision")
+        try:
+            answer = await asyncio.shield(self._asked)
+        except asyncio.CancelledError:
+            self._check_open()
+            raise
+        if isinstance(answer, backend.Unavailable):
+            raise answer
+        return answer
+
+    async def _ask(self, before: "asyncio.Task[int | backend.Unavailable] | None") -> int | backend.Unavailable:
+        if before is not None:
+            await asyncio.wait((before,))
+        self._asking, self._asked = self._asked, None
+        try:
+            revision = await self._revision()
+            await self._reach(revision)
+        except backend.Unavailable as failure:
+            return failure
         return revision
 
     async def _revision(self) -> int:
@@ -195,6 +224,8 @@ class EtcdBackend:
                 raise backend.Compacted(response.compact_revision)
             if response.canceled:
                 raise self._connection.failure(response.cancel_reason or "the watch was cancelled")
+            if response.created:
+                self._problem = ""
             if response.created and response.header.revision < after:
                 # Only this member may be behind.
                 if (newest := await self._revision()) < after:
@@ -222,6 +253,7 @@ class EtcdBackend:
                 logger.warning("etcd: the watch was away too long: %s", failure)
                 await self._begin_again()
             except backend.StorageError as failure:
+                self._problem = str(failure)
                 logger.warning("etcd: the watch broke, it goes on from revision %d: %s", self.newest, failure)
                 self._connection.next_endpoint()
             await self._clock.sleep(delays.next())

@@ -34,6 +34,7 @@ class MemoryBackend:
     """
 
     exclusive = True
+    problem = ""
 
     def __init__(
         self, *, history: int = 10_000, clock: clocks.Clock | None = None, snapshot: Snapshot | None = None

@@ -39,6 +39,7 @@ class SqliteBackend:
     """A store in the file `path`; its directory is made if need be."""
 
     exclusive = True
+    problem = ""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import pytest
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import pki, snapshots
-from pybernetes.storage import archive, backend, check, memory
+from pybernetes.storage import archive, backend, check
 from pybernetes.storage.backend import Record
 from pybernetes.storage.sqlite import SqliteBackend
 
@@ -119,10 +119,27 @@ def test_pods_of_absent_nodes_are_placed_again() -> None:
         pod("ending", "b", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}),
         pod("mirror", "b", metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}),
     )
-    left = {one.key: one for one in snapshots.place_again(memory.Snapshot(records, 9), {"a"})}
+    left = {one.key: one for one in snapshots.place_again(records, {"a"}, 9)}
     assert [key.removeprefix("/registry/") for key in left] == [
         *("minions/a", "csinodes/a", "services/specs/x/b", "pods/x/stays", "pods/x/moves", "pods/x/done")
     ]
     moved = left["/registry/pods/x/moves"]
     assert json.loads(moved.value) == {"metadata": {}, "spec": {}, "status": {"phase": "Pending"}}
     assert moved.mod_revision == 10
+
+
+def test_services_move_to_another_range() -> None:
+    specs = ({"clusterIP": "10.96.1.2", "clusterIPs": ["10.96.1.2"]}, {"clusterIP": "None", "clusterIPs": ["None"]}, {})
+    services = [
+        Record(f"/registry/services/specs/x/{number}", json.dumps({"spec": spec}).encode(), 3, 3)
+        for number, spec in enumerate(specs)
+    ]
+    records = [Record("/registry/ipaddresses/10.96.1.2", b"{}", 2, 2), *services]
+    assert list(snapshots.move_services(records, "10.96.0.0/16", "10.96.0.0/16")) == records
+    moved = snapshots.move_services(records, "10.96.0.0/16", "10.97.0.0/16")
+    assert [json.loads(one.value)["spec"] for one in moved] == [
+        {"clusterIP": "10.97.1.2", "clusterIPs": ["10.97.1.2"]},
+        *specs[1:],
+    ]
+    with pytest.raises(configs.ConfigError, match="as big as"):
+        list(snapshots.move_services(records, "10.96.0.0/16", "10.97.0.0/20"))

@@ -123,9 +123,7 @@ async def _configure(
         if existing is not None:
             raise configs.ConfigError(f"--from makes a new cluster, but there is one in {paths.root} already")
         saved = snapshots.load(snapshots.find(arguments.snapshot, paths))
-        # Its Services have their addresses from that range.
         given = {"storage": "sqlite", "etcd": None, "name": arguments.name, **given}
-        given["service_range"] = saved.config.service_range
     base = existing or (saved.config if saved else configs.ClusterConfig(name=arguments.name, nodes=()))
     config = msgspec.structs.replace(base, **given)
     config.check()
