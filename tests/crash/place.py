@@ -10,6 +10,8 @@ import socket
 import sys
 from typing import Protocol
 
+from tests import etcd
+
 from pybernetes.aio import clock as clocks
 from pybernetes.client import kubeconfig, rest, transport
 from pybernetes.cluster import config as configs
@@ -53,13 +55,13 @@ def client(place: Place) -> rest.Client:
 class Up:
     """A cluster of `pybernetes up`, with simulated nodes in the control plane's process or with a real node."""
 
-    def __init__(self, folder: pathlib.Path, name: str, nodes: int, flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: pathlib.Path, name: str, nodes: int) -> None:
         self._paths = configs.Paths(folder / "data")
         self.database = self._paths.database
         self.kubeconfig = folder / "kubeconfig"
         self._flags = ("--name", name, "--data-dir", str(self._paths.root))
         kind = ("--nodes", str(nodes)) if nodes else ("--no-node", "--simulated-nodes", "2")
-        self._up = ("--kubeconfig", str(self.kubeconfig), "--port", "0", *kind, *flags)
+        self._up = ("--kubeconfig", str(self.kubeconfig), "--port", "0", *kind)
 
     def _pids(self) -> dict[str, int]:
         found = {state.name: state.pid for state in states.Running(self._paths).running()}
@@ -119,19 +121,21 @@ class Up:
 
 
 class Components:
-    """kube-apiserver, kube-controller-manager, kube-scheduler and two simulated nodes, a process each."""
+    """kube-apiserver, kube-controller-manager, kube-scheduler and two simulated nodes, a process each; maybe etcd."""
 
-    def __init__(self, folder: pathlib.Path, flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: pathlib.Path, *, with_etcd: bool = False) -> None:
         self.database = folder / "data" / "store.db"
         self.kubeconfig = folder / "admin.conf"
         self._folder = folder
         self._running: dict[str, asyncio.subprocess.Process] = {}
-        ports = _free_ports(3)
+        ports = _free_ports(5)
+        self._etcd_port = ports[3] if with_etcd else 0
+        store = (f"--etcd-servers=http://127.0.0.1:{ports[3]}",) if with_etcd else ()
         self._credentials(ports[0])
         local = "--bind-address=127.0.0.1"
-        self._commands: dict[str, tuple[str, ...]] = {
+        programs: dict[str, tuple[str, ...]] = {
             "kube-apiserver": (
-                *("pybernetes", "kube-apiserver", "--data-dir=data", local, f"--secure-port={ports[0]}", *flags),
+                *("pybernetes", "kube-apiserver", "--data-dir=data", local, f"--secure-port={ports[0]}", *store),
                 *("--tls-cert-file=apiserver.crt", "--tls-private-key-file=apiserver.key", "--client-ca-file=ca.crt"),
                 *("--service-account-issuer=https://kubernetes.default", "--service-account-signing-key-file=sa.key"),
             ),
@@ -149,6 +153,9 @@ class Components:
                 for index in (1, 2)
             },
         }
+        self._commands = {name: (sys.executable, "-m", *command) for name, command in programs.items()}
+        if with_etcd:
+            self._commands = {"etcd": _etcd(*ports[3:]), **self._commands}
 
     def _credentials(self, port: int) -> None:
         keys = pki.Pki(self._folder, clocks.RealClock())
@@ -173,19 +180,31 @@ class Components:
         return tuple(self._commands)
 
     async def resume(self) -> None:
-        """Start each that does not run, in a random order of none: at once."""
+        """Start each that does not run, at once but for etcd: a kube-apiserver gives up when it finds none."""
         for name, command in self._commands.items():
             if name in self._running:
                 continue
             with (self._folder / f"{name}.log").open("ab") as log:
                 self._running[name] = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", *command),
+                    *command,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     cwd=self._folder,
                     env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
                 )
+            if name == "etcd":
+                await self._answers(self._etcd_port)
+
+    @staticmethod
+    async def _answers(port: int) -> None:
+        clock = clocks.RealClock()
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await clock.sleep(0.05)
 
     def ended(self) -> list[str]:
         """Those that ended by themselves."""
@@ -204,6 +223,15 @@ class Components:
         self.kill(ALL)
         for process in left:
             await process.wait()
+
+
+def _etcd(port: int, peer_port: int) -> tuple[str, ...]:
+    url, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
+    return (
+        *(etcd.program(), "--name=only", "--data-dir=etcd", "--log-level=error", f"--initial-cluster=only={peer}"),
+        *(f"--listen-client-urls={url}", f"--advertise-client-urls={url}"),
+        *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"),
+    )
 
 
 def _free_ports(count: int) -> list[int]:

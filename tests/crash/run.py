@@ -1,6 +1,6 @@
 """Kill -9 at every step of a ReplicaSet's journey, again and again: the end is the same, and nothing told is lost.
 
-    python -m tests.crash.run --kills 200 --seed 1 [--place components|up|node] [--etcd-servers URL]
+    python -m tests.crash.run --kills 200 --seed 1 [--place components|etcd|up|node]
 
 A journey is: apply 3, delete a Pod, scale to 5, scale to 2, delete. In each of its five phases one kill hits one
 process, or all, at a moment that the seed chooses: when a watch shows a step (`moments`), or at any time; now and then
@@ -351,11 +351,11 @@ async def _awaited(work: Awaitable[Any]) -> None:
     await work
 
 
-def choose(sort: str, folder: pathlib.Path, name: str, flags: tuple[str, ...] = ()) -> place.Place:
+def choose(sort: str, folder: pathlib.Path, name: str) -> place.Place:
     """A new cluster of that sort."""
-    if sort == "components":
-        return place.Components(folder, flags)
-    return place.Up(folder, name, int(sort == "node"), flags)
+    if sort in ("components", "etcd"):
+        return place.Components(folder, with_etcd=sort == "etcd")
+    return place.Up(folder, name, int(sort == "node"))
 
 
 async def crash(where: place.Place, kills: int, seed: int, progress: Callable[[str], object] = print) -> Crasher:
@@ -374,17 +374,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--place", choices=("components", "up", "node"), default="components")
-    parser.add_argument("--etcd-servers", default="", help="keep objects there instead of in SQLite")
+    parser.add_argument("--place", choices=("components", "etcd", "up", "node"), default="components")
     parser.add_argument("--folder", type=pathlib.Path, help="work there, and leave the logs")
     given = parser.parse_args()
-    flags = (f"--etcd-servers={given.etcd_servers}",) if given.etcd_servers else ()
     clock = clocks.RealClock()
     start = clock.monotonic()
     with tempfile.TemporaryDirectory(prefix="pybernetes-crash-") as name:
         folder = given.folder or pathlib.Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        where = choose(given.place, folder, f"crash-{given.seed}", flags)
+        where = choose(given.place, folder, f"crash-{given.seed}")
         try:
             done = asyncio.run(crash(where, given.kills, given.seed, lambda text: print(text, flush=True)))
         except Failed as failure:
