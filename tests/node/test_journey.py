@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from pybernetes.aio import tasks
+from pybernetes.cli.journey import invariants as journey
 from pybernetes.client import rest
-from pybernetes.testing import journey
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "down": ("down", "stop a cluster; with --delete remove everything of it"),
     "status": ("status", "version, endpoint, kubeconfig and processes of a cluster"),
     "kubeconfig": ("kubeconfig", "print the administrator's kubeconfig"),
+    "trace": ("trace", "show an object's way through every component, step by step"),
     "logs": ("logs", "print the log of one of the cluster's components"),
     "node": ("node", "list the nodes; add or remove one while the cluster runs"),
     "storage": ("storage", "look after the store: check, backup, restore, migrate"),

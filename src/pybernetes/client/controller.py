@@ -20,7 +20,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import meta
 from pybernetes.client import informer as informers
 from pybernetes.client import workqueue
-from pybernetes.telemetry import logs, metrics
+from pybernetes.telemetry import logs, metrics, traces
 
 T = TypeVar("T")
 Sync = Callable[[str], Awaitable[float | None]]
@@ -109,6 +109,7 @@ class Controller:
         for informer in self._informers:
             await informer.wait_for_sync()
         self._logger.info("Caches are synced")
+        traces.started(5, self.name)
         async with tasks.TaskGroup(self.name) as group:
             try:
                 for number in range(self._workers):
@@ -127,6 +128,7 @@ class Controller:
     async def process_next_work_item(self) -> None:
         """Take a key, sync it, and see to its future; the one place that catches what a sync raises."""
         key = await self.queue.get()
+        traces.step(10, key, self.name)
         try:
             delay = await self.sync(key)
         except asyncio.CancelledError:
@@ -136,6 +138,7 @@ class Controller:
             self._retry(key, error)
         else:
             self._succeeded.inc()
+            traces.step(38, key, self.name)
             self.queue.forget(key)
             if delay is not None:
                 self.queue.add_after(key, delay)

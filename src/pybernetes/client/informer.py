@@ -17,7 +17,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import meta
 from pybernetes.apimachinery import labels
 from pybernetes.client import decode, reflector, rest
-from pybernetes.telemetry import logs, metrics
+from pybernetes.telemetry import logs, metrics, traces
 
 logger = logs.get("informer")
 T = TypeVar("T")
@@ -183,7 +183,8 @@ class Informer(Generic[T]):
         self._put(self.adapt(obj))
 
     def _put(self, obj: T) -> None:
-        namespace, name, _ = self._metadata(obj)
+        namespace, name, version = self._metadata(obj)
+        traces.step(9, f"{namespace}/{name}", self.kind, version)
         objects = self._objects.get(namespace)
         if objects is None:
             objects = self._objects[namespace] = {}

@@ -18,13 +18,13 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import errors
 from pybernetes.client import rest
-from pybernetes.cluster import components, identities, pki, processes
+from pybernetes.cluster import components, identities, pki, processes, tracing
 from pybernetes.cluster import config as configs
 from pybernetes.controllers import context as controller_context
 from pybernetes.controllers import manager
 from pybernetes.http import server as http_server
 from pybernetes.http import tls
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("cluster")
 
@@ -61,6 +61,7 @@ async def run_control_plane(
         stack.push_async_callback(who.close)
         await api.ready()
         report.stage("API server")
+        traces.started(1)
         group = await stack.enter_async_context(tasks.TaskGroup("control plane"))
         settings = components.controller_settings(choices.settings, secrets)
         controllers = components.controller_manager(who, clock, settings, choices.controllers)
@@ -69,7 +70,7 @@ async def run_control_plane(
         simulated = _SimulatedNodes(who, clock, group)
         await simulated.follow(config)
         settle_memory()
-        with simulated.following(paths):
+        with simulated.following(paths), tracing.on_request(paths, group):
             report.ready()
             await group.wait()
 

@@ -12,7 +12,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.client import kubeconfig, rest, transport
-from pybernetes.cluster import allinone, images, nodes, processes, runtime
+from pybernetes.cluster import allinone, images, nodes, processes, runtime, tracing
 from pybernetes.cluster import config as configs
 from pybernetes.dns import forward, zone
 from pybernetes.kubelet import config as kubelet_configs
@@ -62,8 +62,9 @@ async def run_node(config: configs.ClusterConfig, paths: configs.Paths, index: i
         await group.until(nodes.is_up(agent.client, name), "ready")
         report.stage(f"{name} is Ready")
         allinone.settle_memory()
-        report.ready()
-        await group.wait()
+        with tracing.on_request(paths, group):
+            report.ready()
+            await group.wait()
 
 
 async def _client(

@@ -13,7 +13,7 @@ from pybernetes.apimachinery import errors
 from pybernetes.client import decode, informer, rest, transport
 from pybernetes.controllers import table
 from pybernetes.controllers.context import ControllerContext, Runnable, Settings
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("controllermanager")
 
@@ -41,6 +41,7 @@ class ControllerManager:
         self._client_for = client_for
         self._clock = clock
         self._settings = settings
+        traces.started(2)
         self._rows = table.enabled(selection)
         self._built = built or (lambda name, controller: None)
         self.started = asyncio.Event()
@@ -48,6 +49,7 @@ class ControllerManager:
 
     async def run(self) -> None:
         """Run until cancelled; a controller that crashes ends them all."""
+        traces.acting_as.set("kube-controller-manager")
         async with tasks.TaskGroup("kube-controller-manager") as group:
             informers = informer.InformerFactory(self._client, self._clock, group)
             context = ControllerContext(self._client, self._client_for, informers, self._clock, group, self._settings)
@@ -71,6 +73,7 @@ class ControllerManager:
                 logger.warning("Warning: skipping controller", extra=logs.kv(controller=name))
             else:
                 made[name] = controller
+                traces.started(4, name)
         return made
 
     async def _served_groups(self) -> set[str]:

@@ -13,6 +13,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import events, informer, rest, transport
+from pybernetes.telemetry import traces
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 FAILURES = (errors.StatusError, transport.TransportError)
@@ -77,10 +78,12 @@ class RealPodControl:
         generate_name: str = "",
     ) -> core.Pod:
         """Post one Pod."""
+        traces.step(14, meta.key(owner))
         validate_controller_ref(reference)
         pod = get_pod_from_template(template, owner, reference)
         if generate_name:
             pod["metadata"]["generateName"] = generate_name
+        traces.step(15, meta.key(owner), pod["metadata"]["generateName"])
         try:
             created = await self._pods.create(pod, namespace)
         except errors.StatusError as error:
@@ -121,6 +124,7 @@ async def slow_start_batch(
     remaining, successes = count, 0
     size = min(remaining, initial_batch_size)
     while size > 0:
+        traces.step(13, note=f"a batch of {size}")
         await tasks.gather(*(attempt() for _ in range(size)), name="slow start batch")
         successes += size - len(failures)
         if failures:

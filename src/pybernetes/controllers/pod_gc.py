@@ -14,7 +14,7 @@ from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import controller, informer
 from pybernetes.controllers import node_taints, pod_control
 from pybernetes.controllers.context import ControllerContext
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("podgc")
 
@@ -114,6 +114,7 @@ class PodGCController:
                 await self._force_delete(pod, condition)
 
     async def _force_delete(self, pod: core.Pod, condition: dict[str, str] | None = None) -> None:
+        traces.step(36, meta.key(pod))
         name, namespace = pod.metadata.name, pod.metadata.namespace
         logger.info("PodGC is force deleting Pod", extra=logs.kv(pod=meta.key(pod)))
         try:

@@ -15,7 +15,7 @@ from pybernetes.apimachinery import errors, labels, timestamps
 from pybernetes.client import controller, expectations, informer
 from pybernetes.controllers import adoption, pod_control
 from pybernetes.controllers.context import ControllerContext
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("replicaset")
 
@@ -106,11 +106,14 @@ class ReplicaSetController:
             return
         controlling = self._resolve_controller(pod)
         if controlling is not None:
+            traces.step(16, meta.key(pod), "was seen")
             self.expectations.creation_observed(meta.key(controlling))
             self._enqueue(controlling)
 
     def _update_pod(self, old: core.Pod, new: core.Pod) -> None:
         if new.metadata.deletionTimestamp is not None:
+            if old.metadata.deletionTimestamp is None:
+                traces.step(30, meta.key(new), "does not count any more")
             # From here on the Pod does not count: the replacement is made before the old one is gone.
             self._delete_pod(new)
             if old.metadata.labels != new.metadata.labels:
@@ -158,6 +161,7 @@ class ReplicaSetController:
             self.expectations.delete(key)
             return None
         closed_for = self.expectations.remaining(key)
+        traces.step(11, key)
         # Its own Pods whether they match or not (what no longer matches must be released), and all orphans.
         candidates = pod_control.controlled_by(self._pods, owner.metadata.uid)
         candidates += pod_control.orphans(self._pods, namespace)
@@ -185,6 +189,7 @@ class ReplicaSetController:
         key = meta.key(owner)
         wanted = 1 if owner.spec.replicas is None else owner.spec.replicas
         difference = len(active) - wanted
+        traces.step(12, key, f"{len(active)} active, {wanted} wanted")
         if difference < 0:
             count = min(-difference, BURST_REPLICAS)
             self.expectations.expect_creations(key, count)
@@ -218,6 +223,7 @@ class ReplicaSetController:
 
         async def delete(pod: core.Pod) -> None:
             try:
+                traces.step(35, meta.key(pod))
                 await self._control.delete_pod(pod.metadata.namespace, pod.metadata.name, owner)
             except pod_control.FAILURES as error:
                 self.expectations.deletion_observed(key, pod.metadata.uid)
@@ -251,6 +257,8 @@ class ReplicaSetController:
             return
         status["observedGeneration"] = owner.metadata.generation
         patch = {"metadata": {"uid": owner.metadata.uid}, "status": status}
+        ready = status["readyReplicas"]
+        traces.step(28 if ready else 16, meta.key(owner), f"{ready} of {status['replicas']} ready")
         try:
             await self._owner_resource.patch(owner.metadata.name, patch, owner.metadata.namespace, subresource="status")
         except errors.NotFound:

@@ -38,6 +38,7 @@ from pybernetes.controllers.job import controller as job
 from pybernetes.controllers.statefulset import controller as statefulset
 from pybernetes.controllers.volumes import controller as volumes
 from pybernetes.controllers.volumes import protection
+from pybernetes.telemetry import traces
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,5 +137,6 @@ def enabled(selection: tuple[str, ...] = ("*",)) -> dict[str, ControllerDescript
         if name is None:
             raise UnknownController(f'"{item.removeprefix("-")}" is not in the list of known controllers')
         wanted[name] = not item.startswith("-")
+    traces.started(3, note=",".join(selection))
     everything = "*" in selection
     return {name: row for name, row in CONTROLLERS.items() if wanted.get(name, everything and row.on_by_default)}

@@ -12,6 +12,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core, discovery
 from pybernetes.client import informer, rest
 from pybernetes.dns import answers, forward, server
+from pybernetes.telemetry import traces
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 BY_SERVICE = "service"
@@ -41,6 +42,7 @@ class ClusterDns:
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        traces.acting_as.set("cluster-dns")
         async with tasks.TaskGroup("cluster-dns") as group:
             informers = informer.InformerFactory(self._client, self._clock, group)
             follower = _Follower(self.zone, informers)

@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
-from pybernetes.api.types import core
+from pybernetes.api.types import core, meta
 from pybernetes.kubelet import image_manager, lifecycle_hooks, recording, resources, runtime_status, start_errors
 from pybernetes.kubelet.cri import convert, runtime
+from pybernetes.telemetry import traces
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class ContainerStarter:
         except runtime.CriError as failure:
             self._failed(pod, container, f"Error: {failure.message}")
             raise start_errors.StartError(start_errors.RUN, failure.message) from failure
+        traces.step(26, meta.key(pod), f"container {container.name}")
         self._events.container(pod, container, recording.NORMAL, recording.STARTED, "Container started")
         return container_id
 

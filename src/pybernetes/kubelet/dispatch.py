@@ -30,6 +30,7 @@ from pybernetes.kubelet import (
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import runtime
 from pybernetes.kubelet.volumes import manager
+from pybernetes.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Dispatcher:
         uid = pod.metadata.uid
         if self.workers.get(uid) is None and not self._admit(pod):
             return
+        traces.step(23, meta.key(pod), rv=pod.metadata.resourceVersion)
         self.workers.update(pod)
         if uid in self._finished:
             self.statuses.flush(uid)

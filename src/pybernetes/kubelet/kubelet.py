@@ -57,6 +57,7 @@ from pybernetes.kubelet import (
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import convert, runtime
 from pybernetes.kubelet.volumes import manager, objects
+from pybernetes.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Be the node until cancelled."""
+        traces.acting_as.set("kubelet")
         async with tasks.TaskGroup(f"kubelet {self.config.node_name}") as group:
             self.group = group
             kind = simulation.SimulatedHttp if self.config.simulated else http_client.HttpClient

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from pybernetes.aio import clock as clocks
-from pybernetes.api.types import core, node
+from pybernetes.api.types import core, meta, node
 from pybernetes.apimachinery import timestamps
 from pybernetes.client import rest
 from pybernetes.kubelet import (
@@ -34,6 +34,7 @@ from pybernetes.kubelet import (
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import runtime
 from pybernetes.kubelet.volumes import manager, objects
+from pybernetes.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class PodSync:
 
     async def sync_pod(self, pod: core.Pod) -> pod_workers.Synced:
         """Report where the pod stands, then bring its containers to what the spec says."""
+        traces.step(24, meta.key(pod))
         parts, uid = self._parts, pod.metadata.uid
         if pod.status.phase == "Pending":
             self._first_seen.setdefault(uid, parts.clock.monotonic())
@@ -223,6 +225,7 @@ class PodSync:
 
     async def sync_terminating_pod(self, pod: core.Pod, grace: int | None, kill: pod_workers.Kill | None) -> None:
         """Stop all containers and report how they ended."""
+        traces.step(31, meta.key(pod))
         parts, uid = self._parts, pod.metadata.uid
         seen = await parts.pleg.pod_status(uid)
         api = self.generate(pod, seen)
@@ -247,6 +250,7 @@ class PodSync:
 
     async def sync_terminated_pod(self, pod: core.Pod) -> None:
         """Take the volumes away and report the end."""
+        traces.step(32, meta.key(pod))
         parts, uid = self._parts, pod.metadata.uid
         seen = await parts.pleg.pod_status(uid)
         old = parts.statuses.get(uid) or pod.status

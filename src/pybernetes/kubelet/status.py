@@ -19,6 +19,7 @@ from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import rest, transport
 from pybernetes.kubelet import pod_conditions, pod_status, static_pods
+from pybernetes.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +146,7 @@ class StatusManager:
         patch = status_patch(base.status, merged)
         if not patch:
             return
+        traces.step(24 if merged.phase == "Pending" else 27, meta.key(base), f"{merged.phase} is reported")
         metadata = base.metadata
         body = {"metadata": {"uid": metadata.uid}, "status": patch}
         self._answers[uid] = await self._pods.patch(
@@ -158,6 +160,7 @@ class StatusManager:
             return
         if static_pods.is_mirror(pod):
             return  # mirrors go by other rules
+        traces.step(33, meta.key(pod))
         metadata = pod.metadata
         try:
             await self._pods.delete(metadata.name, metadata.namespace, grace_period=0, uid=metadata.uid)

@@ -21,7 +21,7 @@ from pybernetes.api.types import core, discovery, meta
 from pybernetes.apimachinery import timestamps
 from pybernetes.client import events, informer, rest
 from pybernetes.proxy import apply, conntrack, healthcheck, measures, nftables, ruleset
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("proxy")
 
@@ -100,6 +100,7 @@ class Proxier:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        traces.acting_as.set("kube-proxy")
         async with tasks.TaskGroup("kube-proxy") as group:
             informers = informer.InformerFactory(self._client, self._clock, group)
             self._watch(informers)
@@ -208,6 +209,7 @@ class Proxier:
 
     async def sync_proxy_rules(self) -> None:
         """Apply what changed since the last time. Raises apply.ApplyError."""
+        traces.step(28, note="its rules")
         started = self._clock.monotonic()
         await self._sweep()
         full, triggers = self._full, self._triggers

@@ -15,7 +15,7 @@ from pybernetes.scheduler.framework import CycleState, FitError, Status
 from pybernetes.scheduler.node_info import CacheCorrupted, PodInfo
 from pybernetes.scheduler.queue import QueuedPodInfo
 from pybernetes.scheduler.runtime import Framework
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("scheduler")
 
@@ -60,6 +60,7 @@ class BindingCycle:
             status = await profile.run_pre_bind(decision.state, assumed, decision.host)
             if status is not None:
                 return status
+            traces.step(21, assumed.key, decision.host)
             async with context.bindings:
                 status = await profile.run_bind(decision.state, assumed, decision.host)
         except transport.TransportError as error:

@@ -9,14 +9,14 @@ Path: 13 scheduler picks a node. Upstream: pkg/scheduler/eventhandlers.go (addAl
 from collections.abc import Callable, Container
 from typing import Any
 
-from pybernetes.api.types import core
+from pybernetes.api.types import core, meta
 from pybernetes.client.informer import Deleted, DeletedFinalStateUnknown, Informer, last_known
 from pybernetes.scheduler import cluster_events
 from pybernetes.scheduler.cache import Cache
 from pybernetes.scheduler.cluster_events import ClusterEvent
 from pybernetes.scheduler.node_info import CacheCorrupted
 from pybernetes.scheduler.queue import PriorityQueue
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("scheduler")
 
@@ -88,6 +88,7 @@ class EventHandlers:
         if assigned_pod(pod):
             self._add_assigned_pod(pod)
         elif responsible_for_pod(pod, self._profiles):
+            traces.step(17, meta.key(pod))
             self._queue.add(pod)
 
     def update_pod(self, old: core.Pod, new: core.Pod) -> None:
@@ -99,6 +100,7 @@ class EventHandlers:
         elif assigned_pod(old):
             self._update_assigned_pod(old, new)
         elif assigned_pod(new):
+            traces.step(22, meta.key(new), new.spec.nodeName)
             self._add_assigned_pod(new)
             if responsible_for_pod(old, self._profiles):
                 self._queue.delete(old)

@@ -39,7 +39,7 @@ from pybernetes.scheduler.framework import Code, CycleState, FitError, Status
 from pybernetes.scheduler.node_info import CacheCorrupted, PodInfo
 from pybernetes.scheduler.plugins import default_preemption
 from pybernetes.scheduler.runtime import Framework
-from pybernetes.telemetry import logs, metrics
+from pybernetes.telemetry import logs, metrics, traces
 
 logger = logs.get("scheduler")
 _BIND_RETRIES = 3
@@ -137,6 +137,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        traces.acting_as.set("kube-scheduler")
         async with self._group as group:
             await self._informers.start()
             await self._informers.wait_for_sync()
@@ -176,6 +177,7 @@ class Scheduler:
         if profile is None or self._skip_pod_schedule(queued.pod):
             self.queue.done(queued.uid)
             return True
+        traces.step(19, queued.key)
         started = self._clock.monotonic()
         state = CycleState()
         outcome = self._schedule_pod(profile, state, queued, started)
@@ -235,6 +237,7 @@ class Scheduler:
         spec = msgspec.structs.replace(pod.pod.spec, nodeName=host)
         assumed = pod.with_pod(msgspec.structs.replace(pod.pod, spec=spec))
         self.cache.assume(assumed)
+        traces.step(20, pod.key, host)
         self.queue.nominator.delete(pod.uid)
         return assumed
 

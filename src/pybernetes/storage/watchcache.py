@@ -39,6 +39,7 @@ from pybernetes.storage import backend as backends
 from pybernetes.storage import cached, contents, listing, watcher, watchers
 from pybernetes.storage.cached import Cached
 from pybernetes.storage.listing import ListOptions, Page, WatchOptions
+from pybernetes.telemetry import traces
 
 Events = list[cached.WatchEvent]
 
@@ -146,6 +147,7 @@ class WatchCache:
             if change is None:
                 continue
             changes.append(change)
+            traces.step(8, event.record.key, event.type.value, str(event.record.mod_revision))
             for one in interested(change):
                 news = one.judge(change)
                 if news is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pybernetes.apimachinery import errors, fieldpath, gvk, meta, timestamps
 from pybernetes.apiserver.registry import operation, strategy
+from pybernetes.telemetry import traces
 
 Object = dict[str, Any]
 
@@ -70,6 +71,7 @@ def before_delete(rules: strategy.Strategy, context: strategy.Context, obj: Obje
     grace = rules.check_graceful_delete(context, obj, grace)
     if grace is None:
         return Grace.NONE
+    traces.step(29, f"{metadata.get('namespace', '')}/{metadata['name']}", f"grace {grace} s")
     options["gracePeriodSeconds"] = grace
     at = context.clock.now() + datetime.timedelta(seconds=grace)
     metadata["deletionTimestamp"] = timestamps.format_time(at)

@@ -19,6 +19,7 @@ from pybernetes.apiserver.admission import attributes as admission
 from pybernetes.apiserver.registry import deletion, metadata, operation, reading, strategy
 from pybernetes.storage import backend as backends
 from pybernetes.storage import cached
+from pybernetes.telemetry import traces
 
 Object = dict[str, Any]
 Mutate = Callable[[Object | None], Awaitable[Object]]
@@ -141,6 +142,7 @@ class Store(reading.StoredObjects):
                 raise backends.KeyExists(key)
             return self.as_cached(key, value, 0)
         self._check_size(value)
+        traces.step(7, key)
         record = await self.environment.backend.create(key, value)
         context.rollbacks.clear()
         return self.served(record)

@@ -11,6 +11,7 @@ from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import managers, operation
 from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.verbs import decode, negotiate, options, patch, present, update
+from pybernetes.telemetry import traces
 
 Object = dict[str, Any]
 
@@ -88,6 +89,7 @@ async def scale(context: contexts.RequestContext, store: stores.Store) -> contex
         _put(new, paths[0], (scaled.get("spec") or {}).get("replicas") or 0)
         return managers.update(store, op, current, new)
 
+    traces.step(34, f"{info.namespace}/{info.name}")
     done, _ = await store.update(op, mutate, wanted)
     return present.value(context, view(await store.convert(done.object(), context.kind), paths))
 

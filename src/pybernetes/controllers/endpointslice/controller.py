@@ -15,7 +15,7 @@ from pybernetes.client import controller, informer, patches, workqueue
 from pybernetes.controllers import pod_control, service_pods
 from pybernetes.controllers.context import ControllerContext
 from pybernetes.controllers.endpointslice import reconcile, tracker
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("endpointslice")
 
@@ -125,6 +125,7 @@ class EndpointSliceController:
             return None
         if service.spec.type == "ExternalName" or not service.spec.selector:
             return None
+        traces.step(28, key, "its EndpointSlices")
         cached = [one for one in self._slices.by_index(_SERVICE_INDEX, key) if _is_managed(one)]
         if self._tracker.stale(key, cached):
             self._stale.add(key)

@@ -24,7 +24,7 @@ from pybernetes.controllers.context import ControllerContext
 from pybernetes.controllers.garbage_collector import dot
 from pybernetes.controllers.garbage_collector import graph as graphs
 from pybernetes.controllers.garbage_collector.graph import Effects, Identity, Node
-from pybernetes.telemetry import logs
+from pybernetes.telemetry import logs, traces
 
 logger = logs.get("garbagecollector")
 
@@ -181,6 +181,7 @@ class GarbageCollector:
         if node is None or (node.being_deleted and not node.deleting_dependents):
             return None
         was_virtual, identity = node.virtual, node.identity
+        traces.step(37, f"{identity.namespace}/{identity.name}", identity.kind)
         latest = await self._get(identity)
         if latest is None or latest.metadata.uid != identity.uid:
             self._apply(self.graph.remove_absent(identity))

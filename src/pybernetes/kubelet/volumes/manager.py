@@ -15,13 +15,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
-from pybernetes.api.types import core
+from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, quantity
 from pybernetes.client import rest, transport
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import environment, expansion, recording, runtime_status
 from pybernetes.kubelet.cri import convert
 from pybernetes.kubelet.volumes import atomic_writer, content, host_path, mounts, objects, tokens
+from pybernetes.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class VolumeManager:
 
     async def mount(self, pod: core.Pod) -> None:
         """Set up every volume; harmless when done before. Failures are events and a `VolumeError`."""
+        traces.step(25, meta.key(pod))
         uid = pod.metadata.uid
         used = _used_volumes(pod)
         paths: dict[str, pathlib.Path] = {}
