@@ -180,6 +180,30 @@ def test_without_root_nodes_are_simulated(home: Home) -> None:
     assert home.objects("pybernetes-one", "Node") == ["simulated-1"]
 
 
+def test_simulated_nodes_come_and_go(home: Home) -> None:
+    def node(*arguments: str, fails: bool = False) -> str:
+        done = home.run("node", *arguments, "--data-dir", str(home.data("one")))
+        assert bool(done.returncode) == fails, done.stderr
+        return done.stderr if fails else done.stdout
+
+    home.up("one", "--no-node", "--simulated-nodes", "1")
+    node("add", "--simulated", "--count", "2")
+    node("remove", "simulated-2")
+    home.up("one", "--simulated-nodes", "4")
+    names = [f"simulated-{index}" for index in (1, 2, 3, 4)]
+    listed = json.loads(node("list", "-o", "json"))
+    assert [row["name"] for row in listed] == sorted(home.objects("pybernetes-one", "Node")) == names
+    assert len({row["podRange"] for row in listed}) == 4
+    assert "no such node: other" in node("remove", "other", fails=True)
+    assert "its API server listens for no others" in node("add", fails=True) or os.geteuid()
+    refused = home.run("up", "--data-dir", str(home.data("one")), "--simulated-nodes", "1")
+    assert "`pybernetes node remove` takes them away" in refused.stderr
+    home.down("one")
+    assert "does not run" in node("add", "--simulated", fails=True)
+    home.up("one")
+    assert sorted(home.objects("pybernetes-one", "Node")) == names
+
+
 def test_a_port_in_use_is_said(home: Home) -> None:
     home.up("one", "--no-node")
     port = home.status("one")["endpoint"].rpartition(":")[2]

@@ -40,6 +40,11 @@ def test_pods_reach_each_other_across_nodes(three_nodes: Any) -> None:
     outside = [f"http://{address}:{seen['ports'][0]['nodePort']}/cgi-bin/who" for address in nodes]
     answers = traffic.ask("", [*urls, *outside, f"http://{seen['clusterIP']}/cgi-bin/who"])
     assert {answer.split()[0] for answer in answers} <= names.keys()
+    # what nobody has ends on the machine
+    base = nodes[0].rpartition(".")[0].rpartition(".")[0]
+    for address in (f"{base}.1.250", f"{base}.2.250", f"{base}.9.9", f"{base}.200.1", seen["clusterIP"]):
+        route = subprocess.run(["ip", "route", "get", address], check=False, capture_output=True, text=True)
+        assert " dev pyb" in route.stdout or "No route to host" in route.stderr
     for pod in found[:3]:
         name = pod["metadata"]["name"]
         assert three_nodes.kubectl("exec", name, "--", "hostname").strip() == name

@@ -9,13 +9,17 @@ Upstream: none (kubeadm leaves the host's routes to the network add-on).
 """
 
 import asyncio
+import contextlib
 import ctypes
 import dataclasses
+import fcntl
 import ipaddress
 import json
 import os
 import pathlib
 import socket
+import tempfile
+from collections.abc import Iterator
 
 from pybernetes.proxy import apply as tables
 
@@ -161,6 +165,17 @@ def configure_kernel() -> None:
         path = pathlib.Path("/proc/sys") / setting
         if path.exists() and path.read_text().strip() == "0":
             path.write_text("1")
+
+
+@contextlib.contextmanager
+def choosing_ranges() -> Iterator[None]:
+    """Meanwhile no other cluster of this machine chooses ranges: none would see the routes of the other yet."""
+    directory = os.open(tempfile.gettempdir(), os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def find_conflict(routes: list[dict[str, str]], ranges: tuple[str, ...], own_links: tuple[str, ...]) -> str:

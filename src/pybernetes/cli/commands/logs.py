@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which log, how much of it."""
     selection.add_arguments(parser)
     parser.add_argument("component", metavar="COMPONENT", help="a component, a process, `audit` or `containerd`")
+    parser.add_argument("--node", default="", metavar="NODE", help="on that node (default: the first that has one)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
     parser.add_argument("--tail", type=int, metavar="N", help="only the last N lines")
 
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
     paths = selection.paths(arguments)
-    file = _find(paths, arguments.component)
+    file = _find(paths, arguments.component, arguments.node)
     if file is None or not file.exists():
         known = ", ".join(sorted(path.stem for path in (paths.root / "logs").glob("*.log")))
         print(f"no log of {arguments.component!r} in {paths.root}; there are: {known or 'none'}", file=sys.stderr)
@@ -41,12 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _find(paths: configs.Paths, component: str) -> pathlib.Path | None:
+def _find(paths: configs.Paths, component: str, node: str) -> pathlib.Path | None:
     if paths.log(component).exists():
         return paths.log(component)
     if component == "containerd":
-        return next(iter(paths.root.glob("nodes/*/containerd/containerd.log")), None)
+        return next(iter(sorted(paths.root.glob(f"nodes/{node or '*'}/containerd/containerd.log"))), None)
     for state in states.Running(paths).running():
-        if component in state.components:
+        if component in state.components and node in ("", state.name):
             return paths.log(state.name)
     return None

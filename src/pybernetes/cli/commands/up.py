@@ -80,13 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
 async def _up(arguments: argparse.Namespace) -> int:
     paths, clock = selection.paths(arguments), clocks.RealClock()
     shown = progress.Progress(clock)
-    config = await _configure(arguments, paths, shown)
-    known = processes.Processes(paths, clock)
-    context = selection.context_name(config.name)
     merged = selection.user_kubeconfig(arguments.kubeconfig)
-    kubeconfig.check_access(merged, context)
-    if config.nodes:
-        await nodes.host_network(config).install()
+    with network.choosing_ranges():
+        config = await _configure(arguments, paths, shown)
+        context = selection.context_name(config.name)
+        kubeconfig.check_access(merged, context)
+        if config.nodes:
+            await nodes.host_network(config).install()
+    known = processes.Processes(paths, clock)
     launch.credentials(paths, config, clock)
     await launch.start(paths, config, known, shown)
     await launch.follow_simulated(paths, known, config)
