@@ -9,14 +9,17 @@ A case file is a YAML list. An error case:
       path: /api/v1/namespaces/golden/pods
       headers: {NAME: VALUE}       # optional
       contentType: application/json
-      body: OBJECT                 # or a string, sent as it is
+      body: OBJECT                 # or a string, sent as it is; `base64` instead: bytes
+      certificate: SORT            # shown instead of the token, see `credentials.py`; optional
       expect: {code: 422, status: STATUS}
 
 `expect` holds the code and one of `status` (a Status), `object` (other JSON), `stream` (a list of watch events) or
 `text`, and `warnings` if there were Warning headers. A patch case has `original` (created first), `patch` in place of
 `body`, and `stored`, the original as the server stored it. In bodies, paths and patches `${uid}` and
-`${resourceVersion}` stand for those of the last object set up, `${x*300}` for 300 times x; a header without value is
-not sent. What differs from run to run reads `<uid>`, `<time>`, `<version>` and so on.
+`${resourceVersion}` stand for those of the last object set up, `${x*300}` for 300 times x, `${token:SORT}` for a token
+of `credentials.py`; a header without value is not sent. A case with `raw` sends these texts as they are on a connection
+of its own (`pause` seconds between them, `half_close` after the last) and expects an answer or `closed: true`. What
+differs from run to run reads `<uid>`, `<time>`, `<version>` and so on.
 """
 
 from __future__ import annotations
@@ -25,15 +28,22 @@ import base64
 import copy
 import http.client
 import json
+import os
 import pathlib
 import re
+import socket
 import ssl
+import sys
 import time
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import credentials
 
 NAMESPACE = "golden"
 PATCH_TYPES = {
@@ -51,7 +61,9 @@ GENERATED = (
     (re.compile(r"\b(kube-api-access-)[bcdfghjklmnpqrstvwxz2-9]{5}\b"), r"\g<1><random>"),
     (re.compile(r"(ResourceVersion in record \()[0-9]+\)"), r"\g<1><version>)"),
 )
+TOKEN = re.compile(r"\$\{token:([a-z-]+)\}")
 REPEATED = re.compile(r"\$\{([^}]+)\*([0-9]+)\}")
+BRIEF = "malformed"
 QUOTED = 'Invalid value: "{\\"'
 SERVER_FIELDS = ("uid", "creationTimestamp", "resourceVersion", "selfLink", "managedFields")
 
@@ -62,6 +74,7 @@ class Server:
     def __init__(self, url: str, ca: pathlib.Path, token: str) -> None:
         self.url = url
         self.token = token
+        self.folder = ca.parent
         self._context = ssl.create_default_context(cafile=str(ca))
         parts = urllib.parse.urlsplit(url)
         self._host = parts.hostname or ""
@@ -108,6 +121,41 @@ class Server:
                 if attempt:
                     raise
         raise AssertionError("unreachable")
+
+    def send_as(self, sort: str, method: str, path: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """One request on a connection that shows that certificate and no token."""
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        context.load_cert_chain(credentials.certificate(self.folder, sort))
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=20, context=context)
+        try:
+            connection.request(method, path, headers={"Accept": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def send_raw(
+        self, pieces: list[bytes], pause: float, half_close: bool
+    ) -> tuple[int, http.client.HTTPMessage, bytes] | None:
+        """Bytes as they are; None if the connection ends without an answer."""
+        with (
+            socket.create_connection((self._host, self._port), 20) as plain,
+            self._context.wrap_socket(plain, server_hostname=self._host) as made,
+        ):
+            try:
+                for piece in pieces:
+                    made.sendall(piece)
+                    time.sleep(pause)
+                if half_close:
+                    # No close_notify: what TLS calls a truncation, as when a client's machine is gone.
+                    plain_end = socket.socket(fileno=os.dup(made.fileno()))
+                    plain_end.shutdown(socket.SHUT_WR)
+                    plain_end.close()
+                answer = http.client.HTTPResponse(made)
+                answer.begin()
+                return answer.status, answer.headers, answer.read()
+            except (http.client.HTTPException, OSError):
+                return None
 
     def json(
         self, method: str, path: str, value: object = None, content: str = "application/json", accept: str = ""
@@ -222,16 +270,18 @@ def _strip_service(spec: dict[str, Any]) -> None:
         spec["healthCheckNodePort"] = "<port>"
 
 
-def _fill(value: Any, last: dict[str, Any]) -> Any:
+def _fill(value: Any, last: dict[str, Any], server: Server) -> Any:
     if isinstance(value, str):
         metadata = last.get("metadata", {})
         value = REPEATED.sub(lambda found: found[1] * int(found[2]), value)
+        value = TOKEN.sub(lambda found: credentials.token(server.folder, found[1], last), value)
+        value = value.replace("${admin}", server.token)
         value = value.replace("${uid}", metadata.get("uid", ""))
         return value.replace("${resourceVersion}", metadata.get("resourceVersion", ""))
     if isinstance(value, list):
-        return [_fill(one, last) for one in value]
+        return [_fill(one, last, server) for one in value]
     if isinstance(value, dict):
-        return {name: _fill(one, last) for name, one in value.items()}
+        return {name: _fill(one, last, server) for name, one in value.items()}
     return value
 
 
@@ -259,6 +309,22 @@ def _answer(code: int, headers: http.client.HTTPMessage, body: bytes, prefix: st
     return result
 
 
+def brief(answer: dict[str, Any]) -> dict[str, Any]:
+    """What counts of an answer to a malformed request: code, reason, message, warnings; of others' data nothing."""
+    found = answer["expect"]
+    status = found.get("status", {})
+    kept = {name: status[name] for name in ("reason", "message") if name in status}
+    return {"expect": {name: found[name] for name in ("code", "closed", "text", "warnings") if name in found} | kept}
+
+
+def write(path: pathlib.Path, written: list[dict[str, Any]]) -> None:
+    """Cases as they stand in a file: malformed requests one a line."""
+    if path.stem.startswith(BRIEF):
+        path.write_text("".join(f"- {dump(case, flow=True)}" for case in written))
+        return
+    path.write_text("\n".join(dump([case]) for case in written))
+
+
 def run_case(server: Server, case: dict[str, Any]) -> dict[str, Any]:
     """Sets one case up, sends its request, cleans up; returns what `expect` (and `stored`) should hold."""
     done: list[dict[str, Any]] = []
@@ -275,7 +341,7 @@ def run_case(server: Server, case: dict[str, Any]) -> dict[str, Any]:
         time.sleep(case.get("wait", 0))
         result["expect"] = _send_case(server, case, last)
         created = result["expect"].get("object")
-        if result["expect"]["code"] == 201 and created and "name" in created.get("metadata", {}):
+        if result["expect"].get("code") == 201 and created and "name" in created.get("metadata", {}):
             done.append(created)
     finally:
         for item in reversed(done):
@@ -284,6 +350,10 @@ def run_case(server: Server, case: dict[str, Any]) -> dict[str, Any]:
 
 
 def _send_case(server: Server, case: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
+    if "raw" in case:
+        pieces = [_fill(piece, last, server).encode() for piece in case["raw"]]
+        given = server.send_raw(pieces, case.get("pause", 0), case.get("half_close", False))
+        return {"closed": True} if given is None else _answer(*given, "")
     headers = dict(case.get("headers") or {})
     path = case.get("path")
     if path is None:
@@ -291,16 +361,22 @@ def _send_case(server: Server, case: dict[str, Any], last: dict[str, Any]) -> di
         path += f"/{case['subresource']}" if "subresource" in case else ""
         path += f"?{case['query']}" if "query" in case else ""
     value = case.get("patch", case.get("body"))
-    body = None
+    if "certificate" in case:
+        try:
+            return _answer(*server.send_as(case["certificate"], case.get("method", "GET"), case["path"]), "")
+        except (OSError, http.client.HTTPException):
+            return {"closed": True}
+    body = base64.b64decode(case["base64"]) if "base64" in case else None
     if value is not None:
-        value = _fill(value, last)
+        value = _fill(value, last, server)
         body = (value if isinstance(value, str) else json.dumps(value)).encode()
     content = PATCH_TYPES[case["type"]] if "type" in case else case.get("contentType")
     if content:
         headers["Content-Type"] = content
     method = case.get("method", "PATCH" if "type" in case else "GET")
-    code, answered, text = server.send(method, _fill(path, last), body, headers)
-    prefix = value["metadata"].get("generateName", "") if isinstance(value, dict) and "metadata" in value else ""
+    code, answered, text = server.send(method, _fill(path, last, server), body, _fill(headers, last, server))
+    facts = value.get("metadata") if isinstance(value, dict) else None
+    prefix = facts.get("generateName", "") if isinstance(facts, dict) else ""
     return _answer(code, answered, text, prefix)
 
 
@@ -317,9 +393,11 @@ def _represent_string(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_string)
 
 
-def dump(value: Any) -> str:
+def dump(value: Any, *, flow: bool = False) -> str:
     """YAML in the key order given, long lines kept."""
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True))
+    return str(
+        yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10**9, allow_unicode=True, default_flow_style=flow)
+    )
 
 
 def load(path: pathlib.Path) -> Any:

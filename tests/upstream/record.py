@@ -205,12 +205,12 @@ def record_cases(folder: str) -> Callable[[cases.Server, list[str]], None]:
                 asked = {key: value for key, value in case.items() if key not in ("expect", "stored")}
                 try:
                     answer = cases.run_case(server, copy.deepcopy(asked))
-                except (LookupError, TimeoutError) as error:
+                except (LookupError, OSError) as error:
                     print(f"{path.stem}: {case['name']}: {error}", file=sys.stderr)
                     continue
                 case.clear()
-                case.update(asked | answer)
-            path.write_text("\n".join(cases.dump([case]) for case in written))
+                case.update(asked | (cases.brief(answer) if path.stem.startswith(cases.BRIEF) else answer))
+            cases.write(path, written)
             print(f"{folder}/{path.stem}: {len(written)} cases")
 
     return record

@@ -37,6 +37,7 @@ def recorded(folder: str, files: list[str], pattern: str) -> Iterator[tuple[str,
     for path in cases.case_files(GOLDEN / folder, files):
         for case in cases.load(path):
             if pattern in case["name"] and "expect" in case:
+                case["brief"] = path.stem.startswith(cases.BRIEF)
                 yield f"{folder}/{path.stem} {case['name']}", case
 
 
@@ -47,9 +48,10 @@ def answer(server: cases.Server, case: dict[str, Any]) -> tuple[dict[str, Any], 
         created = server.create(case["create"], status=False)
         server.remove(case["create"])
         return {"stored": case["stored"]}, {"stored": cases.strip(created)}
-    asked = {key: value for key, value in case.items() if key not in ("expect", "stored")}
+    asked = {key: value for key, value in case.items() if key not in ("expect", "stored", "brief")}
     expected = cases.normalise({key: value for key, value in case.items() if key in ("expect", "stored")})
-    return expected, cases.run_case(server, asked)
+    found = cases.run_case(server, asked)
+    return expected, cases.brief(found) if case["brief"] else found
 
 
 def difference(expected: dict[str, Any], found: dict[str, Any]) -> str:

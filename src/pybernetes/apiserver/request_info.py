@@ -42,6 +42,8 @@ def parse(method: str, path: str, query: dict[str, list[str]] | None = None) -> 
     """Read a request's method, path and query."""
     info = RequestInfo(method.lower(), path)
     parts = path.strip("/").split("/")
+    if path.startswith("//"):
+        return info
     if len(parts) < 3 or parts[0] not in API_PREFIXES:
         return info
     if parts[0] == "apis":

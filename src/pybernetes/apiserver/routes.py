@@ -124,7 +124,7 @@ async def serve(context: contexts.RequestContext) -> contexts.AnyResponse:
     route = extra or EXACT.get(trimmed) or _by_prefix(trimmed)
     if route is None:
         return page_not_found()
-    if context.request.method not in ("GET", "HEAD") and extra is None:
+    if context.request.method not in ("GET", "HEAD") and extra is None and route is not health.serve:
         error = errors.StatusError(NOT_ALLOWED, code=405, reason="MethodNotAllowed", details={})
         raise error
     return await route(context)

@@ -75,13 +75,12 @@ def kubelet_tls(paths: configs.Paths) -> ssl.SSLContext:
 
 
 def http_settings() -> protocol.Settings:
-    """How the API server's socket behaves: what reaches no handler is answered with a Status too."""
+    """How the API server's socket behaves: what reaches no handler is answered as net/http does."""
 
     def error_response(code: int, text: str) -> messages.Response:
-        reason = {400: "BadRequest", 408: "Timeout", 413: "RequestEntityTooLarge"}.get(code, "InternalError")
-        if code == 413:
-            text = f"Request entity too large: limit is {protocol.DEFAULTS.body_limit}"
-        status = errors.StatusError(text, code=code, reason=reason).status()
+        if code != 413:
+            return protocol.plain_error(code, text)
+        status = errors.RequestEntityTooLarge(f"limit is {protocol.DEFAULTS.body_limit}").status()
         return messages.Response(code, [("Content-Type", "application/json")], msgspec.json.encode(status) + b"\n")
 
     return protocol.Settings(error_response=error_response, name="kube-apiserver")

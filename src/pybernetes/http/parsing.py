@@ -13,6 +13,7 @@ Path: 2 bytes become a request. Upstream: net/http (readRequest). Pure.
 import collections
 import dataclasses
 import enum
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -45,12 +46,16 @@ class Exchange:
     refusal: messages.Response | None = None
 
 
+#: What a host in a request may be made of.
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]%!$&'()*+,;=_~-]*").fullmatch
+
+
 @dataclasses.dataclass(slots=True)
 class _Block:
     """What the connection itself needs of a header block."""
 
     headers: messages.Headers
-    has_host: bool
+    hosts: int
     expect: str | None
     length: int
     has_body: bool
@@ -63,7 +68,7 @@ class _Block:
         size = int(length) if length is not None and length.isdigit() else 0
         return cls(
             headers,
-            "host" in headers,
+            len(headers.get_all("host")),
             headers.get("expect"),
             size,
             size > 0 or "transfer-encoding" in headers,
@@ -217,13 +222,20 @@ class RequestReader:
         raw, self._raw = self._raw, []
         block = self._block
         if block is None or block.headers.raw != raw:
+            if sum(len(name) + len(value) + 4 for name, value in raw) > self._head_limit:
+                self._stop(431, "")
             block = self._block = _Block.of(raw)
         parser = self._parser
         http_1_1 = parser.get_http_version() == "1.1"
         self.state = _BODY
         self._fed = self._body_size = 0
-        if http_1_1 and not block.has_host:
-            self._stop(400, "missing required Host header")
+        if http_1_1 and block.hosts != 1:
+            self._stop(400, "" if block.hosts else "missing required Host header")
+        if not _HOST(block.headers.get("host") or ""):
+            self._stop(400, "malformed Host header")
+        if parser.get_http_version() not in ("1.0", "1.1"):
+            old = parser.get_http_version() == "0.9"
+            self._stop(*((400, "") if old else (505, "unsupported protocol version")))
         if block.length > self._body_limit:
             self._stop(413, "")
         try:

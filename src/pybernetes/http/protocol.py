@@ -38,6 +38,8 @@ _UPGRADE_GRACE = 10.0
 
 def plain_error(status: int, text: str) -> messages.Response:
     """How net/http answers what no handler sees."""
+    if status == 417:
+        return messages.Response(status)
     body = f"{status} {messages.reason(status)}" + (f": {text}" if text else "")
     return messages.Response(status, [("Content-Type", "text/plain; charset=utf-8")], body.encode())
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.api.codec import json, syntax
+from pybernetes.api.codec import body, json, syntax
 from pybernetes.apimachinery import errors, goformat
 from pybernetes.storage import cached
 
@@ -184,14 +184,27 @@ def decode_continue(token: str, prefix: str) -> tuple[str, int]:
 def _token_content(token: str) -> dict[str, Any]:
     illegal = re.search(r"[^A-Za-z0-9_-]", token)
     if illegal or len(token) % 4 == 1:
-        at = illegal.start() if illegal else len(token)
+        at = illegal.start() if illegal else len(token) - 1
         raise _bad_token(f"continue key is not valid: illegal base64 data at input byte {at}")
     data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     try:
-        content = msgspec.json.decode(data, type=dict[str, Any])
-        return {**content, **msgspec.convert(content, dict[str, int | str])}
-    except (msgspec.DecodeError, msgspec.ValidationError) as failure:
+        content = msgspec.json.decode(data)
+    except msgspec.DecodeError as failure:
         raise _bad_token(f"continue key is not valid: {_problem(data, failure)}") from failure
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        wanted = "Go value of type storage.continueToken"
+        raise _bad_token(f"continue key is not valid: json: cannot unmarshal {body.json_kind(content)} into {wanted}")
+    for field, (kind, shown) in _TOKEN_FIELDS.items():
+        given = content.get(field)
+        if given is not None and (type(given) is not kind):
+            wanted = f"Go struct field continueToken.{field} of type {shown}"
+            raise _bad_token(f"continue key is not valid: json: cannot unmarshal {body.json_kind(given)} into {wanted}")
+    return {field: content[field] for field in _TOKEN_FIELDS if content.get(field) is not None}
+
+
+_TOKEN_FIELDS = {"v": (str, "string"), "rv": (int, "int64"), "start": (str, "string")}
 
 
 def _problem(data: bytes, failure: Exception) -> str:

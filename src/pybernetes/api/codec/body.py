@@ -22,8 +22,14 @@ IGNORE, WARN, STRICT = "Ignore", "Warn", "Strict"
 # What Go's error calls the type into which it reads apiVersion and kind first.
 _TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _SUMMARY = 30
-# The scheme is named after where upstream made it.
-_SCHEME = "pkg/runtime/scheme.go:111"
+
+
+class Refused(errors.BadRequest):
+    """A body that is no object of the kind that was expected; `problem` is why, without what is said around it."""
+
+    def __init__(self, about: str, problem: str, summary: str = "") -> None:
+        super().__init__(f"{about}: {problem}{summary}")
+        self.problem = problem
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,6 +60,9 @@ def read(
     """
     try:
         value, strict_errors = _parse(data, media, expected)
+    except failure.Unreadable as error:
+        actual = gvk.GroupVersionKind(*gvk.parse_api_version(error.api_version), error.kind)
+        raise cannot_be_handled(actual, expected, error.message) from None
     except failure.DecodeError as error:
         raise _unrecognized(data, expected, error.message) from None
     if value is None:
@@ -68,7 +77,9 @@ def read(
         return Read(value)
     if validation == STRICT:
         raise cannot_be_handled(actual, expected, f"strict decoding error: {', '.join(strict_errors)}")
-    return Read(value, strict_errors)
+    # Warnings are lines of their own.
+    lines = (line.strip() for text in strict_errors for line in text.removeprefix(yaml.REPEATED).splitlines())
+    return Read(value, [line for line in lines if line])
 
 
 def _parse(data: bytes, media: str, expected: gvk.GroupVersionKind) -> tuple[Any, list[str]]:
@@ -88,11 +99,11 @@ def _identify(value: Any, data: bytes, expected: gvk.GroupVersionKind) -> gvk.Gr
     """What the object says it is, filled up from what was expected; the object is made to say it."""
     wrong = ""
     if not isinstance(value, dict):
-        wrong = f"json: cannot unmarshal {_json_kind(value)} into Go value of type {_TYPE_META}"
+        wrong = f"json: cannot unmarshal {json_kind(value)} into Go value of type {_TYPE_META}"
     else:
         for field in ("apiVersion", "kind"):
             if not isinstance(value.get(field) or "", str):
-                what = _json_kind(value[field])
+                what = json_kind(value[field])
                 wrong = f"json: cannot unmarshal {what} into Go struct field .{field} of type string"
     if wrong:
         raise _unrecognized(data, expected, f"couldn't get version/kind; json parse error: {wrong}")
@@ -140,7 +151,7 @@ def _conform_custom(value: dict[str, Any], actual: gvk.GroupVersionKind, expecte
     if metadata is None:
         return []
     if not isinstance(metadata, dict):
-        what = "object expected, got " + _json_kind(metadata)
+        what = "object expected, got " + json_kind(metadata)
         raise cannot_be_handled(actual, expected, f"metadata: {what}")
     try:
         return structure.conform_metadata(metadata)
@@ -149,21 +160,19 @@ def _conform_custom(value: dict[str, Any], actual: gvk.GroupVersionKind, expecte
 
 
 def _refuse_kind(actual: gvk.GroupVersionKind, expected: gvk.GroupVersionKind) -> None:
-    message = f'no kind "{actual.kind}" is registered for version "{actual.api_version}" in scheme "{_SCHEME}"'
-    raise cannot_be_handled(actual, expected, message)
+    raise cannot_be_handled(actual, expected, failure.NotRegistered(actual.api_version, actual.kind).message)
 
 
 def cannot_be_handled(actual: gvk.GroupVersionKind, expected: gvk.GroupVersionKind, message: str) -> errors.BadRequest:
     """The object could be told, but not read."""
-    version = goformat.quote(actual.version)
-    return errors.BadRequest(f"{actual.kind} in version {version} cannot be handled as a {expected.kind}: {message}")
+    about = f"{actual.kind} in version {goformat.quote(actual.version)} cannot be handled as a {expected.kind}"
+    return Refused(about, message)
 
 
 def _unrecognized(data: bytes, expected: gvk.GroupVersionKind, message: str) -> errors.BadRequest:
     """Not even what the object is could be told."""
-    return errors.BadRequest(
-        f"the object provided is unrecognized (must be of type {expected.kind}): {message} ({_summary(data)})"
-    )
+    about = f"the object provided is unrecognized (must be of type {expected.kind})"
+    return Refused(about, message, f" ({_summary(data)})")
 
 
 def _summary(data: bytes) -> str:
@@ -175,7 +184,10 @@ def _summary(data: bytes) -> str:
     return data[:_SUMMARY].hex() + more
 
 
-def _json_kind(value: Any) -> str:
+def json_kind(value: Any) -> str:
+    """What Go's errors call the sort of a JSON value."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):

@@ -41,10 +41,10 @@ def encode(value: Any) -> bytes:
 
 def _decode_leniently(body: bytes) -> Any:
     """Go replaces what is not Unicode where stricter readers give up."""
-    text = body.decode("utf-8", "replace")
-    wrong = syntax.error(text, MAX_DEPTH)
+    wrong = syntax.error(body.decode("utf-8", "surrogateescape"), MAX_DEPTH)
     if wrong:
         raise failure.DecodeError(wrong)
+    text = body.decode("utf-8", "replace")
     return json.loads(_surrogate("\ufffd", json.dumps(json.loads(text), ensure_ascii=False)))
 
 

@@ -62,7 +62,12 @@ def _enveloped(body: bytes, api_version: str, kind: str, depth: int) -> dict[str
     name = table.find(api_version, kind)
     if name is None:
         raise failure.NotRegistered(api_version, kind)
-    return {"kind": kind, "apiVersion": api_version} | _message(_plan(name), raw, 0, len(raw), depth + 1)
+    try:
+        return {"kind": kind, "apiVersion": api_version} | _message(_plan(name), raw, 0, len(raw), depth + 1)
+    except failure.DecodeError as error:
+        raise failure.Unreadable(api_version, kind, error.message) from None
+    except IndexError:
+        raise failure.Unreadable(api_version, kind, UNEXPECTED_EOF) from None
 
 
 _RAW_PLAN: Plan = {1 << 3 | 2: (WELLKNOWN, "raw", bytes, False)}
@@ -72,6 +77,9 @@ _ENVELOPE_PLAN: Plan = {
     1 << 3 | 2: (MESSAGE, "typeMeta", _TYPE_META_PLAN, False),
     2 << 3 | 2: (WELLKNOWN, "raw", bytes, False),
 }
+
+
+_GO_NAMES = {"metadata": "ObjectMeta"}
 
 
 # --- plans
@@ -172,7 +180,7 @@ def _message(plan: Plan, data: bytes, pos: int, end: int, depth: int) -> dict[st
             raise failure.DecodeError(UNEXPECTED_EOF)
         if operation == STRING:
             if size or not drop:
-                out[name] = data[pos:stop].decode("utf-8", "replace")
+                out[name] = data[pos:stop].decode("utf-8", "surrogateescape")
             else:
                 out.pop(name, None)
         elif operation == MESSAGE:
@@ -207,7 +215,7 @@ def _delimited(
     """Decode the length-delimited value data[pos:stop] into `out`."""
     operation, name, argument, drop = field
     if operation == REPEATED_STRING:
-        out.setdefault(name, []).append(data[pos:stop].decode("utf-8", "replace"))
+        out.setdefault(name, []).append(data[pos:stop].decode("utf-8", "surrogateescape"))
     elif operation == MAP:
         plan, zero = argument
         entry = _message(plan, data, pos, stop, depth + 1)
@@ -273,10 +281,12 @@ def _unknown(plan: Plan, tag: int, data: bytes, pos: int, end: int) -> int:
     if tag & 7 == 4:
         raise failure.DecodeError("proto: wiretype end group for non-group")
     if tag >> 3 == 0:
-        raise failure.DecodeError(f"proto: illegal tag 0 (wire type {tag})")
+        raise failure.DecodeError(f"proto: Unknown: illegal tag 0 (wire type {tag})")
     for known, (_, name, _, _) in plan.items():
         if known >> 3 == tag >> 3:
-            raise failure.DecodeError(f"proto: wrong wireType = {tag & 7} for field {name}")
+            raise failure.DecodeError(
+                f"proto: wrong wireType = {tag & 7} for field {_GO_NAMES.get(name, name[:1].upper() + name[1:])}"
+            )
     return _skip(data, pos, end)
 
 

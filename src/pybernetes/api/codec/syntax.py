@@ -55,7 +55,8 @@ class _Scanner:
                 self.blank()
                 closing = "}" if char == "{" else "]"
                 if len(stack) >= self.max_depth:
-                    raise _Broken(MAX_DEPTH_EXCEEDED)
+                    self.position -= 1
+                    self.fail(MAX_DEPTH_EXCEEDED)
                 if self.peek() == closing:
                     self.position += 1
                 else:

@@ -20,6 +20,7 @@ from pybernetes.api.codec import failure, json
 from pybernetes.apimachinery import goformat
 
 MAX_DEPTH = 250
+REPEATED = "yaml: unmarshal errors:"
 _STR, _BINARY = "tag:yaml.org,2002:str", "tag:yaml.org,2002:binary"
 _RESOLVABLE = {f"tag:yaml.org,2002:{name}": f"!!{name}" for name in ("bool", "int", "float", "null", "timestamp")}
 
@@ -315,7 +316,7 @@ def _documents(body: bytes) -> Iterator[Decoded]:
 
 
 def _strict(repeated: list[str]) -> list[str]:
-    return ["yaml: unmarshal errors:" + "".join(f"\n  {line}" for line in repeated)] if repeated else []
+    return [REPEATED + "".join(f"\n  {line}" for line in repeated)] if repeated else []
 
 
 def _is_text(value: str, plain: bool) -> bool:

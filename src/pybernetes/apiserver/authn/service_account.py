@@ -14,6 +14,8 @@ import secrets
 import uuid
 from typing import Any
 
+import msgspec
+
 from pybernetes.aio import clock as clocks
 from pybernetes.apiserver.authn import authenticator
 from pybernetes.apiserver.authn import user as users
@@ -46,6 +48,29 @@ class Binding:
 def user_name(namespace: str, name: str) -> str:
     """`system:serviceaccount:NS:NAME`."""
     return f"system:serviceaccount:{namespace}:{name}"
+
+
+class _Reference(msgspec.Struct):
+    name: str
+    uid: str = ""
+
+
+class _Private(msgspec.Struct):
+    namespace: str
+    serviceaccount: _Reference
+    pod: _Reference | None = None
+    secret: _Reference | None = None
+    node: _Reference | None = None
+
+
+class _Claims(msgspec.Struct):
+    """What a token says; whoever signed it may still have said nonsense."""
+
+    private: _Private = msgspec.field(name="kubernetes.io")
+    exp: float = 0
+    nbf: float = 0
+    aud: list[str] = msgspec.field(default_factory=list)
+    jti: str = ""
 
 
 class ServiceAccountTokens:
@@ -112,7 +137,7 @@ class ServiceAccountTokens:
         if found is None:
             return None
         meant = self._claims(token).get("aud", self.audiences)
-        return found, tuple(one for one in audiences if one in meant)
+        return found, tuple(one for one in audiences if one in (meant or self.audiences))
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -128,17 +153,21 @@ class ServiceAccountTokens:
             return await self._check_legacy(token, claims) if set(audiences) & set(self.audiences) else None
         if claims.get("iss") != self.issuer:
             return None
+        try:
+            said = msgspec.convert(claims, _Claims)
+        except msgspec.ValidationError as error:
+            raise authenticator.RejectedError(str(error)) from error
         now = self._clock.now().timestamp()
-        if not claims.get("nbf", 0) <= now < claims.get("exp", 0):
+        if not said.nbf <= now < said.exp:
             raise authenticator.RejectedError("token is expired or not yet valid")
-        if not set(audiences) & set(claims.get("aud", ())):
+        if not set(audiences) & set(said.aud or self.audiences):
             raise authenticator.RejectedError("token audiences do not include the API server's")
-        private = claims["kubernetes.io"]
-        await self._check_exists("serviceaccounts", private["namespace"], private["serviceaccount"])
-        for kind, resource in (("pod", "pods"), ("secret", "secrets")):
-            if kind in private:
-                await self._check_exists(resource, private["namespace"], private[kind])
-        return _user(claims)
+        private = said.private
+        await self._check_exists("serviceaccounts", private.namespace, private.serviceaccount)
+        for resource, reference in (("pods", private.pod), ("secrets", private.secret)):
+            if reference is not None:
+                await self._check_exists(resource, private.namespace, reference)
+        return _user(said)
 
     async def _check_legacy(self, token: str, claims: dict[str, Any]) -> users.UserInfo:
         namespace, secret_name, name, uid = (str(claims.get(_LEGACY_CLAIM + field, "")) for field in _LEGACY_FIELDS)
@@ -165,24 +194,23 @@ class ServiceAccountTokens:
             )
         return users.UserInfo(claims["sub"], _groups(namespace), uid)
 
-    async def _check_exists(self, resource: str, namespace: str, reference: dict[str, str]) -> None:
-        found = await self._objects.get("", resource, namespace, reference["name"])
-        if found is None or found["metadata"]["uid"] != reference["uid"]:
-            raise authenticator.RejectedError(
-                f"{resource} {namespace}/{reference['name']} has been deleted or replaced"
-            )
+    async def _check_exists(self, resource: str, namespace: str, reference: _Reference) -> None:
+        found = await self._objects.get("", resource, namespace, reference.name)
+        if found is None or found["metadata"]["uid"] != reference.uid:
+            raise authenticator.RejectedError(f"{resource} {namespace}/{reference.name} has been deleted or replaced")
 
 
 def _groups(namespace: str) -> tuple[str, ...]:
     return (GROUP, f"{GROUP}:{namespace}", users.AUTHENTICATED)
 
 
-def _user(claims: dict[str, Any]) -> users.UserInfo:
-    private = claims["kubernetes.io"]
-    extra: dict[str, tuple[str, ...]] = {CREDENTIAL_ID: (f"JTI={claims['jti']}",)}
-    for kind, name_key, uid_key in (("pod", POD_NAME, POD_UID), ("node", NODE_NAME, NODE_UID)):
-        if kind in private:
-            extra[name_key] = (private[kind]["name"],)
-            if private[kind].get("uid"):
-                extra[uid_key] = (private[kind]["uid"],)
-    return users.UserInfo(claims["sub"], _groups(private["namespace"]), private["serviceaccount"]["uid"], extra)
+def _user(said: _Claims) -> users.UserInfo:
+    private = said.private
+    extra: dict[str, tuple[str, ...]] = {CREDENTIAL_ID: (f"JTI={said.jti}",)} if said.jti else {}
+    for reference, name_key, uid_key in ((private.pod, POD_NAME, POD_UID), (private.node, NODE_NAME, NODE_UID)):
+        if reference is not None:
+            extra[name_key] = (reference.name,)
+            if reference.uid:
+                extra[uid_key] = (reference.uid,)
+    name = user_name(private.namespace, private.serviceaccount.name)
+    return users.UserInfo(name, _groups(private.namespace), private.serviceaccount.uid, extra)

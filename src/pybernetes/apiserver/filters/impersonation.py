@@ -16,6 +16,7 @@ from pybernetes.http import messages
 
 PREFIX = "impersonate-"
 USER, GROUP, UID, EXTRA = "impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-"
+NAMED = (USER, GROUP, UID)
 ACCOUNT = "system:serviceaccount:"
 
 
@@ -28,7 +29,11 @@ class Impersonation:
     async def __call__(self, context: contexts.RequestContext, proceed: contexts.Handler) -> contexts.AnyResponse:
         """Replace the user by the one named in the headers, once each part is allowed."""
         headers = context.request.headers
-        asked = [name for name in headers.names() if name.startswith(PREFIX)] if impersonates(headers) else []
+        asked = (
+            [name for name in headers.names() if name in NAMED or name.startswith(EXTRA)]
+            if impersonates(headers)
+            else []
+        )
         if asked:
             context.user = self._impersonate(context, asked)
         return await proceed(context)

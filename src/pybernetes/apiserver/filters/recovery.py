@@ -3,6 +3,7 @@
 Upstream: k8s.io/apiserver/pkg/server/filters/wrap.go, endpoints/handlers/responsewriters/errors.go.
 """
 
+import json
 import logging
 from typing import Any
 
@@ -52,4 +53,10 @@ def status_response(
         headers.append(("Content-Type", "application/yaml"))
         return messages.Response(code, headers, yaml.encode(status).encode())
     headers.append(("Content-Type", "application/json"))
-    return messages.Response(code, headers, msgspec.json.encode(status) + b"\n")
+    try:
+        body = msgspec.json.encode(status)
+    except UnicodeEncodeError:
+        # Something quoted is no text: Go puts the replacement character in its place.
+        text = json.dumps(status, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        body = text.decode("utf-8", "replace").encode()
+    return messages.Response(code, headers, body + b"\n")

@@ -61,7 +61,7 @@ def _log_query(context: contexts.RequestContext) -> Query:
     for name in ("follow", "previous", "timestamps"):
         if options.boolean(context, name):
             found.append((name, "true"))
-    for name, least in (("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)):
+    for name, least in (("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1)):
         if text := context.parameter(name):
             number = options.integer(text)
             if number < least:

@@ -6,7 +6,7 @@ Upstream: pkg/registry/core/{pod,service,node}/rest, pkg/registry/core/pod/strat
 
 from typing import Any
 
-from pybernetes.apimachinery import errors
+from pybernetes.apimachinery import errors, goformat
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.subresources import relay
@@ -14,7 +14,7 @@ from pybernetes.apiserver.subresources import relay
 Object = dict[str, Any]
 
 
-def split(name: str) -> tuple[str, str, str]:
+def split(name: str, kind: str) -> tuple[str, str, str]:
     """Scheme ("" if not said), name and port ("" if not said). Raises BadRequest."""
     parts = name.split(":")
     if len(parts) == 1:
@@ -23,7 +23,7 @@ def split(name: str) -> tuple[str, str, str]:
         return "", parts[0], parts[1]
     if len(parts) == 3 and parts[0] in ("", "http", "https"):
         return parts[0], parts[1], parts[2]
-    raise errors.BadRequest(f"invalid request {name!r}")
+    raise errors.BadRequest(f"invalid {kind} request {goformat.quote(name)}")
 
 
 def _path(context: contexts.RequestContext) -> str:
@@ -36,7 +36,7 @@ def _path(context: contexts.RequestContext) -> str:
 
 async def node(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A node's kubelet."""
-    _, name, _ = split(context.info.name)
+    _, name, _ = split(context.info.name, "node")
     await store.get("", name)
     kubelets = context.server.kubelets
     return await relay.relay(context, kubelets.client, await kubelets.url(name) + _path(context))
@@ -44,7 +44,7 @@ async def node(context: contexts.RequestContext, store: stores.Store) -> context
 
 async def pod(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A port of a Pod: the one named, else its first."""
-    scheme, name, port = split(context.info.name)
+    scheme, name, port = split(context.info.name, "pod")
     found = (await store.get(context.info.namespace, name)).object()
     address = (found.get("status") or {}).get("podIP")
     if not address:
@@ -59,7 +59,7 @@ async def pod(context: contexts.RequestContext, store: stores.Store) -> contexts
 
 async def service(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A Service: one of its ready endpoints."""
-    scheme, name, port = split(context.info.name)
+    scheme, name, port = split(context.info.name, "service")
     namespace = context.info.namespace
     found = (await store.get(namespace, name)).object()
     wanted = _port(found, port, name)

@@ -7,12 +7,13 @@ Upstream: k8s.io/apiserver/pkg/endpoints/handlers/get.go.
 from pybernetes.apimachinery import errors, goformat, names
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import store as stores
-from pybernetes.apiserver.verbs import present
+from pybernetes.apiserver.verbs import negotiate, present
 
 
 async def get(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """Answer with the object in the version that was asked for."""
     info = context.info
+    negotiate.output(context)
     check_name(info.name)
     version = context.parameter("resourceVersion")
     if version:

@@ -90,8 +90,7 @@ def _clauses(header: str) -> list[tuple[str, dict[str, str]]]:
             quality = float(parameters.pop("q", "1"))
         except ValueError:
             quality = 1.0
-        if quality > 0:
-            found.append((-quality, order, kind.lower() or "*/*", parameters))
+        found.append((-quality, order, kind.lower() or "*/*", parameters))
     return [(kind, parameters) for _, _, kind, parameters in sorted(found, key=lambda one: one[:2])]
 
 

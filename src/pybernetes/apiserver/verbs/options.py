@@ -10,6 +10,7 @@ from typing import Any
 
 from pybernetes.api import kinds
 from pybernetes.api.codec import body as bodies
+from pybernetes.api.codec import failure
 from pybernetes.apimachinery import errors, fieldpath, fields, goformat, gvk, labels
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver import request_info
@@ -194,12 +195,14 @@ def delete(context: contexts.RequestContext) -> tuple[operation.Operation, dict[
         expected = gvk.GroupVersionKind(context.info.group, context.info.version, "DeleteOptions")
         try:
             given = bodies.read(request.body, media, expected, accept_groups=True).obj
-        except errors.BadRequest as error:
-            if "unknown conversion" in error.message:
+        except bodies.Refused as error:
+            # Here upstream says what is wrong and nothing around it.
+            text = error.problem
+            if "unknown conversion" in text:
                 kind, _, version = error.message.partition(" in version ")
                 text = f'no kind "{kind}" is registered for version {version.split(" ", 1)[0]} in scheme'
-                raise errors.BadRequest(f'{text} "pkg/runtime/scheme.go:111"') from error
-            raise
+                text += f' "{failure.SCHEME}"'
+            raise errors.BadRequest(text) from error
     else:
         given = _delete_query(context)
     deletion.validate_options(given)

@@ -30,7 +30,6 @@ STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 NAMES = {JSON_PATCH: "json", MERGE: "merge", STRATEGIC: "strategic", APPLY: "apply"}
 
-NOT_A_MAP = "json: cannot unmarshal array into Go value of type map[string]interface {}"
 UNPROCESSABLE = "the server rejected our request due to an error in our request"
 
 
@@ -86,22 +85,42 @@ def body_patch(context: contexts.RequestContext, media: str, kind: kinds.Kind) -
     try:
         content = json.decode(given)
     except failure.DecodeError as error:
-        text = "invalid JSON patch" if media == MERGE else f"error decoding patch: {error.message}"
-        raise errors.BadRequest(text) from error
+        raise errors.BadRequest("invalid JSON patch") from error
     _warn_of_duplicates(context, content)
     if media == JSON_PATCH:
-        if not isinstance(content, list):
-            text = "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
-            raise errors.BadRequest(text)
-        return lambda current: _answered(json_patch.apply, current, content)
+        operations: list[Any] = [] if content is None else content
+        _check_operations(operations)
+        return lambda current: _answered(json_patch.apply, current, operations)
     if media == MERGE:
-        if isinstance(content, list):
-            raise errors.BadRequest(f"error decoding patch: {NOT_A_MAP}")
+        if content is not None and not isinstance(content, dict):
+            raise errors.BadRequest(f"error decoding patch: {_not_a_map(content)}")
         return lambda current: _answered(merge.apply, current, content)
+    if content is None:
+        content = {}
     if not isinstance(content, dict):
-        raise errors.BadRequest(NOT_A_MAP)
+        raise errors.BadRequest(_not_a_map(content))
     schema = strategic_schema(kind)
     return lambda current: _answered(strategic.apply, current, content, schema)
+
+
+def _not_a_map(content: Any) -> str:
+    return f"json: cannot unmarshal {bodies.json_kind(content)} into Go value of type map[string]interface {{}}"
+
+
+def _check_operations(content: Any) -> None:
+    """Hold a JSON patch to the types of its members. Raises BadRequest."""
+    problem = f"{bodies.json_kind(content)} into Go value of type []handlers.jsonPatchOp"
+    if isinstance(content, list):
+        problem = ""
+        for one in content:
+            if not isinstance(one, dict):
+                problem = problem or f"{bodies.json_kind(one)} into Go value of type handlers.jsonPatchOp"
+                continue
+            for field in ("op", "path", "from"):
+                if not problem and not isinstance(one.get(field) or "", str):
+                    problem = f"{bodies.json_kind(one[field])} into Go struct field jsonPatchOp.{field} of type string"
+    if problem:
+        raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {problem}")
 
 
 def _warn_of_duplicates(context: contexts.RequestContext, content: Any) -> None:
@@ -183,7 +202,7 @@ def _not_this_kind(new: Object, kind: kinds.Kind) -> str:
     """What upstream says of a patch that makes another kind of an object."""
     given, version = str(new.get("kind")), str(new.get("apiVersion"))
     if schemas.served().name_of(*gvk.of(new)) is None:
-        return f'no kind "{given}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        return failure.NotRegistered(version, given).message
     package = kind.group.partition(".")[0] or "core"
     return f"converting ({version.rpartition('/')[2]}.{given}) to ({package}.{kind.kind}): unknown conversion"
 
@@ -226,16 +245,23 @@ def check_identity(context: contexts.RequestContext, new: Object) -> None:
 
 def _applier(context: contexts.RequestContext, store: stores.Store, op: operation.Operation) -> stores.Mutate:
     kind = context.kind
-    found = yaml.decode(context.request.body)
-    config = found.value
+    try:
+        found = yaml.decode(context.request.body)
+    except failure.DecodeError as error:
+        braced = context.request.body.lstrip().startswith(b"{")
+        text = "error decoding patch: error converting YAML to JSON" if braced else "error encoding patch"
+        raise errors.BadRequest(f"{text}: {error.message}") from error
+    config = {} if found.value is None else found.value
     if not isinstance(config, dict):
-        raise errors.BadRequest("error decoding YAML: not an object")
+        text = "error decoding patch: error unmarshaling JSON: while decoding JSON: "
+        raise errors.BadRequest(text + _not_a_map(config))
     actual = gvk.of(config)
     if actual != kind.gvk:
         if not config.get("kind") and not config.get("apiVersion"):
             raise errors.BadRequest("invalid object type: /, Kind=")
         raise errors.BadRequest(f"invalid object type: {actual}")
     facts = config.setdefault("metadata", {})
+    facts.setdefault("name", context.info.name)
     check_identity(context, config)
     if facts.get("managedFields"):
         raise errors.BadRequest("metadata.managedFields must be nil")

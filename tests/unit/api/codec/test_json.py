@@ -40,7 +40,7 @@ VALUES = st.recursive(
         ('"\\u12g4"', "invalid character 'g' in \\u hexadecimal character escape"),
         ("'a'", "invalid character '\\'' looking for beginning of value"),
         ("é", "invalid character 'Ã' looking for beginning of value"),
-        ("[" * 300 + "]" * 300, "exceeded max depth"),
+        ("[" * 300 + "]" * 300, "invalid character '[' exceeded max depth"),
         ("[" * 100_000, "exceeded max depth"),
     ],
 )

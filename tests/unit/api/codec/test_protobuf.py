@@ -100,7 +100,7 @@ def test_deep_nesting_is_refused() -> None:
         (protobuf.MAGIC + b"\x12\x00", "Object 'Kind' is missing"),
         (enveloped(b"", "v1", "Nonsense"), 'no kind "Nonsense" is registered for version "v1"'),
         (enveloped(b"", "nope/v1", "Pod"), 'no kind "Pod" is registered for version "nope/v1"'),
-        (enveloped(b"\x08\x01"), "wrong wireType = 0 for field metadata"),
+        (enveloped(b"\x08\x01"), "wrong wireType = 0 for field ObjectMeta"),
         (enveloped(b"\x0a\x7f"), "unexpected EOF"),
         (enveloped(b"\x0a" + b"\xff" * 12), "integer overflow"),
         (enveloped(b"\x0a" + b"\xff" * 9 + b"\x01"), "negative length"),
