@@ -13,6 +13,7 @@ from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.registry import operation, reading, rules, store, strategy, table
 from pybernetes.storage import backend as backends
+from pybernetes.storage import listing
 
 Object = dict[str, Any]
 
@@ -76,7 +77,9 @@ class Stores:
     async def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
         """One object in its storage version, or None."""
         where = self.by_resource(group, resource)
-        found = None if where is None else await where.find(namespace, name)
+        if where is None:
+            return None
+        found = (await where.ready()).get(where.key(namespace, name)) or await where.find(namespace, name)
         return None if found is None else found.object()
 
     async def list(self, group: str, resource: str, namespace: str = "") -> list[Object]:
@@ -86,7 +89,7 @@ class Stores:
             return []
         cache = await where.ready()
         prefix = f"{where.prefix}{namespace}/" if namespace and where.kind.namespaced else ""
-        return [one.object() for one in (await cache.list(prefix)).items]
+        return [one.object() for one in (await cache.list(prefix, listing.ListOptions("0"))).items]
 
     async def rewrite(
         self, group: str, resource: str, namespace: str, name: str, change: Callable[[Object], object]

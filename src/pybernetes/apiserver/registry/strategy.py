@@ -26,7 +26,8 @@ Object = dict[str, Any]
 class Objects(Protocol):
     """Other objects of the server, each a copy of the caller's own.
 
-    `get` reads the watch cache when it is fresh, else storage.
+    Answers come from the watch cache, as upstream's come from informers: what another server on the same store has just
+    written may be missing from a list. An object that is not there is asked for in the store.
     """
 
     async def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
