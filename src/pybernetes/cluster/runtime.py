@@ -65,18 +65,20 @@ def plugin_directory() -> pathlib.Path | None:
     return None
 
 
-def containerd_config(config: RuntimeConfig, plugins: pathlib.Path, *, restrict_oom_score: bool) -> str:
+def containerd_config(
+    config: RuntimeConfig, plugins: pathlib.Path, *, restrict_oom_score: bool, crun: str = "crun"
+) -> str:
     """The configuration file (version 2: understood by containerd 1.6 and 2.x). Pure."""
     runtimes = "".join(
         f"""
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}]
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
-        BinaryName = "{name}"
+        BinaryName = "{program}"
         Root = "{config.state}/{name}"
         SystemdCgroup = false
 """
-        for name in ("runc", "crun")
+        for name, program in (("runc", "runc"), ("crun", crun))
     )
     return f"""version = 2
 root = "{config.directory}/root"
@@ -135,6 +137,18 @@ def network_config(config: RuntimeConfig) -> dict[str, object]:
     return {"cniVersion": "0.4.0", "name": "pybernetes", "plugins": [bridge, ports]}
 
 
+def crun_program(directory: pathlib.Path) -> str:
+    """How crun is called: it refuses machines with cgroup v1 on which v2 has a controller, so there v2 is hidden."""
+    controllers = pathlib.Path("/sys/fs/cgroup/unified/cgroup.controllers")
+    if not controllers.exists() or not controllers.read_text().strip():
+        return "crun"
+    hidden = f'umount --lazy {controllers.parent} && exec crun "$@"'
+    script = directory / "crun"
+    script.write_text(f"#!/bin/sh\nexec unshare --mount --propagation slave sh -c '{hidden}' crun \"$@\"\n")
+    script.chmod(0o755)
+    return str(script)
+
+
 def may_lower_oom_score() -> bool:
     """Whether this machine lets root lower a process's OOM score (CAP_SYS_RESOURCE)."""
     status = pathlib.Path("/proc/self/status").read_text()
@@ -161,7 +175,12 @@ class Containerd:
             raise RuntimeUnavailable(problem)
         for path in (self.config.directory / "root", self.config.directory / "cni", self.config.state):
             path.mkdir(parents=True, exist_ok=True)
-        text = containerd_config(self.config, plugins, restrict_oom_score=not may_lower_oom_score())
+        text = containerd_config(
+            self.config,
+            plugins,
+            restrict_oom_score=not may_lower_oom_score(),
+            crun=crun_program(self.config.directory),
+        )
         self._config_file.write_text(text)
         network = json.dumps(network_config(self.config), indent=2)
         (self.config.directory / "cni" / "10-pybernetes.conflist").write_text(network)

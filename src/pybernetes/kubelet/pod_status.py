@@ -64,8 +64,6 @@ def generate(
         others = [one for one in others if one.type != disruption.type] + [disruption]
     others += around.resize
     ips = status.ips
-    if pod.spec.hostNetwork:
-        ips = tuple(one.ip for one in old.podIPs) or around.host_ips
     return core.PodStatus(
         observedGeneration=pod.metadata.generation,
         phase=phase,

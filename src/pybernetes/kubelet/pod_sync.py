@@ -81,7 +81,7 @@ class PodSync:
         parts, uid = self._parts, pod.metadata.uid
         if pod.status.phase == "Pending":
             self._first_seen.setdefault(uid, parts.clock.monotonic())
-        seen = await parts.pleg.pod_status(uid)
+        seen = await self._look(pod)
         parts.prober.add_pod(pod)
         parts.prober.update(pod, seen)
         observed = self._observe(pod, seen)
@@ -97,7 +97,6 @@ class PodSync:
             parts.events.pod(pod, recording.WARNING, recording.NETWORK_NOT_READY, f"network is not ready: {network}")
             raise runtime_manager.SyncError(f"network is not ready: {network}", 1.0)
         secrets = await self._set_up(pod)
-        seen = _with_ips(seen, api)
         result = await self.manager.sync_pod(pod, seen, secrets, observed)
         self._note_reasons(uid, result)
         again = deadline
@@ -109,6 +108,17 @@ class PodSync:
             wait = result.retry_after if result.retry_after is not None else _FAILED_AGAIN
             again = min(wait, deadline) if deadline is not None else wait
         return pod_workers.Synced(again_after=again)
+
+    async def _look(self, pod: core.Pod, *, ending: bool = False) -> runtime_status.PodStatus:
+        """The runtime's view, with the node's addresses on its network; a pod that ends keeps those it had."""
+        seen = await self._parts.pleg.pod_status(pod.metadata.uid)
+        if seen.ips or not (ending or pod.spec.hostNetwork):
+            return seen
+        told = self._parts.statuses.get(pod.metadata.uid) or pod.status
+        ips = tuple(one.ip for one in told.podIPs)
+        if not ips and pod.spec.hostNetwork and self._parts.config.node_ip:
+            ips = (self._parts.config.node_ip,)
+        return dataclasses.replace(seen, ips=ips)
 
     def _observe(self, pod: core.Pod, seen: runtime_status.PodStatus) -> actions.Observations:
         """What decides on restarts and resizes; whether a resize is under way, or must wait, goes into the status."""
@@ -163,7 +173,7 @@ class PodSync:
 
     async def _report_again(self, pod: core.Pod) -> bool:
         """Tell the API what has just been done; whether there is more to do now (what follows a sidecar's start)."""
-        seen = await self._parts.pleg.pod_status(pod.metadata.uid)
+        seen = await self._look(pod)
         self._parts.prober.update(pod, seen)
         observed = self._observe(pod, seen)
         api = self.generate(pod, seen)
@@ -227,7 +237,7 @@ class PodSync:
         """Stop all containers and report how they ended."""
         traces.step(31, meta.key(pod))
         parts, uid = self._parts, pod.metadata.uid
-        seen = await parts.pleg.pod_status(uid)
+        seen = await self._look(pod, ending=True)
         api = self.generate(pod, seen)
         if kill is not None and kill.reason:
             api = _killed(api, kill)
@@ -239,11 +249,10 @@ class PodSync:
             parts.events.pod(pod, recording.WARNING, recording.FAILED_KILL, f"error killing pod: {failure}")
             raise
         parts.prober.remove_pod(uid)
-        stopped = await parts.pleg.pod_status(uid)
+        stopped = await self._look(pod, ending=True)
         still = [one.name for one in stopped.containers if one.state is runtime.ContainerState.RUNNING]
         if still:
             raise runtime_manager.SyncError(f"containers still running after they were stopped: {still}", 0.1)
-        stopped = dataclasses.replace(stopped, ips=seen.ips or tuple(one.ip for one in api.podIPs))
         parts.statuses.set(pod, self.generate(pod, stopped, terminal=True))
 
     # -- SyncTerminatedPod -------------------------------------------------------------------------------------------
@@ -252,9 +261,7 @@ class PodSync:
         """Take the volumes away and report the end."""
         traces.step(32, meta.key(pod))
         parts, uid = self._parts, pod.metadata.uid
-        seen = await parts.pleg.pod_status(uid)
-        old = parts.statuses.get(uid) or pod.status
-        seen = dataclasses.replace(seen, ips=seen.ips or tuple(one.ip for one in old.podIPs))
+        seen = await self._look(pod, ending=True)
         parts.statuses.set(pod, self.generate(pod, seen, terminal=True))
         if parts.volumes is not None and parts.cache is not None:
             await parts.volumes.unmount(uid)
@@ -271,11 +278,6 @@ class PodSync:
         self.handlers.pop(uid, None)
         known = self._parts.pleg.statuses.get(uid)
         self.manager.forget(uid, [one.id for one in known.containers] if known is not None else [])
-
-
-def _with_ips(seen: runtime_status.PodStatus, api: core.PodStatus) -> runtime_status.PodStatus:
-    """Pods on the host's network have the node's addresses."""
-    return dataclasses.replace(seen, ips=tuple(one.ip for one in api.podIPs) or seen.ips)
 
 
 def _killed(api: core.PodStatus, kill: pod_workers.Kill) -> core.PodStatus:

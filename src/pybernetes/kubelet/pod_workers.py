@@ -4,6 +4,7 @@
      │ ▲                                   │ ▲
      └─┘ again on every change             └─┘ again with a shorter grace period, or after a failure
 
+A step is cancelled when the pod has to end, or to end sooner, meanwhile.
 A worker never goes back: a pod that has begun to terminate will not be started again. It sleeps until somebody wakes
 it: a change of the pod, of its containers, of a probe's result, or a deadline it asked for itself.
 
@@ -158,7 +159,7 @@ class PodWorker:
         self._grace: int | None = None
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stopping: asyncio.Task[None] | None = None
+        self._step: asyncio.Task[float | None] | None = None
         self._timer: clocks.Timer | None = None
 
     def start(self, group: tasks.TaskGroup) -> None:
@@ -203,8 +204,8 @@ class PodWorker:
         )
         if not ending or self.state not in (State.SYNC, State.TERMINATING):
             return
-        if self.state is State.SYNC:
-            self.state = State.TERMINATING
+        begins = self.state is State.SYNC
+        self.state = State.TERMINATING
         wanted = [] if self._kill is None or self._kill.grace is None else [self._kill.grace]
         if metadata.deletionTimestamp is not None and metadata.deletionGracePeriodSeconds is not None:
             wanted.append(metadata.deletionGracePeriodSeconds)
@@ -212,14 +213,20 @@ class PodWorker:
         shorter = grace is not None and (self._grace is None or grace < self._grace)
         if shorter:
             self._grace = grace
-            if self._stopping is not None:
-                self._stopping.cancel()
+        if (begins or shorter) and self._step is not None:
+            self._step.cancel()  # it may be waiting for a hook, a pull, or a longer grace period
 
     async def _run(self, group: tasks.TaskGroup) -> None:
         while self.state is not State.FINISHED:
             await self._woken.wait()
             self._woken.clear()
-            again = await self._step(group)
+            self._step = step = group.start(self._attempt(), f"{self.state.value} {meta.key(self.pod)}")
+            try:
+                await asyncio.wait([step])
+            finally:
+                self._step = None
+                step.cancel()
+            again = 0.0 if step.cancelled() else step.result()
             if again is not None:
                 self._look_again(again)
         self.on_finished(self.pod)
@@ -229,14 +236,15 @@ class PodWorker:
             self._timer.cancel()
         self._timer = self._clock.call_later(seconds, self.wake)
 
-    async def _step(self, group: tasks.TaskGroup) -> float | None:
+    async def _attempt(self) -> float | None:
         """One step in the present state; the answer is when to take the next if nothing happens before."""
         try:
             match self.state:
                 case State.SYNC:
                     return await self._sync()
                 case State.TERMINATING:
-                    await self._terminate(group)
+                    await self._syncer.sync_terminating_pod(self.pod, self._grace, self._kill)
+                    self.state = State.TERMINATED
                 case State.TERMINATED:
                     await self._syncer.sync_terminated_pod(self.pod)
                     self.state = State.FINISHED
@@ -266,30 +274,6 @@ class PodWorker:
         if synced.again_after is not None:
             return synced.again_after
         return self._resync or None
-
-    async def _terminate(self, group: tasks.TaskGroup) -> None:
-        """Stop the containers; a shorter grace period cancels the attempt and begins another."""
-        grace = self._grace
-        self._stopping = group.start(self._stop_containers(grace), f"stop {meta.key(self.pod)}")
-        try:
-            await asyncio.wait([self._stopping])
-        finally:
-            stopping, self._stopping = self._stopping, None
-            if not stopping.done():
-                stopping.cancel()
-        if stopping.cancelled():
-            return
-        failure = self._stop_failure
-        if failure is not None:
-            raise failure
-        self.state = State.TERMINATED
-
-    async def _stop_containers(self, grace: int | None) -> None:
-        self._stop_failure: Exception | None = None
-        try:
-            await self._syncer.sync_terminating_pod(self.pod, grace, self._kill)
-        except (runtime.CriError, runtime_manager.SyncError, OSError, ValueError) as failure:
-            self._stop_failure = failure
 
 
 def _concerns_kubelet(old: core.Pod, new: core.Pod) -> bool:

@@ -14,24 +14,15 @@ from tests.node.kubelet.real_node import node as node
 
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import images
+from pybernetes.cluster import runtime as engines
 from pybernetes.kubelet.cri import client, runtime, simulated
 from pybernetes.kubelet.cri import images as cri_images
 
-SUBNET, BRIDGE = "10.199.250.0/24", "pybtest0"  # not of a range that clusters choose
+# Not of a range that clusters choose, and unlike that of another run beside this one.
+PREFIX = f"10.{150 + os.getpid() % 49}.{os.getpid() // 49 % 256}."
+SUBNET, BRIDGE = f"{PREFIX}0/24", f"pybt{os.getpid()}"
 CNI = """{"cniVersion":"1.0.0","name":"pybtest","plugins":[{"type":"bridge","bridge":"%s","isGateway":true,
 "ipam":{"type":"host-local","dataDir":"%s","ranges":[[{"subnet":"%s"}]]}}]}"""
-CONFIG = """version = 2
-root = "{root}/root"
-state = "{root}/state"
-[grpc]
-address = "{root}/containerd.sock"
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "{pause}"
-restrict_oom_score_adj = true
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
-conf_dir = "{root}/cni"
-"""
 
 
 def _can_run() -> bool:
@@ -46,17 +37,22 @@ def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("containerd")
     (root / "cni").mkdir()
     (root / "cni" / "10-test.conflist").write_text(CNI % (BRIDGE, root / "ipam", SUBNET))
-    (root / "config.toml").write_text(CONFIG.format(root=root, pause=images.PAUSE_IMAGE))
+    place = engines.RuntimeConfig(root, root / "state", SUBNET, BRIDGE, images.PAUSE_IMAGE)
+    lowers = engines.may_lower_oom_score()
+    plugins = pathlib.Path("/usr/lib/cni")
+    crun = engines.crun_program(root)
+    text = engines.containerd_config(place, plugins, restrict_oom_score=not lowers, crun=crun)
+    (root / "config.toml").write_text(text)
     # Traffic for addresses that nobody has must not leave the machine.
     subprocess.run(["ip", "route", "replace", "unreachable", SUBNET, "metric", "4294967295"], check=True)
     log = (root / "log").open("w")
     process = subprocess.Popen(["containerd", "-c", str(root / "config.toml")], stdout=log, stderr=log)
     try:
-        asyncio.run(_prepare(root))
-        yield f"unix://{root}/containerd.sock"
+        asyncio.run(_prepare(root, place.socket))
+        yield f"unix://{place.socket}"
     finally:
         with contextlib.suppress(runtime.CriError):
-            asyncio.run(_remove_everything(root))
+            asyncio.run(_remove_everything(place.socket))
         process.send_signal(signal.SIGTERM)
         process.wait(10)
         log.close()
@@ -71,9 +67,8 @@ def _mounts_below(root: pathlib.Path) -> list[str]:
     return sorted((line.split()[4] for line in lines if line.split()[4].startswith(f"{root}/")), reverse=True)
 
 
-async def _prepare(root: pathlib.Path) -> None:
+async def _prepare(root: pathlib.Path, socket: pathlib.Path) -> None:
     clock = clocks.RealClock()
-    socket = root / "containerd.sock"
     cri = client.CriClient(f"unix://{socket}")
     for _ in range(200):
         with contextlib.suppress(runtime.CriError):
@@ -86,12 +81,18 @@ async def _prepare(root: pathlib.Path) -> None:
     await cri.close()
 
 
-async def _remove_everything(root: pathlib.Path) -> None:
-    cri = client.CriClient(f"unix://{root}/containerd.sock")
+async def _remove_everything(socket: pathlib.Path) -> None:
+    cri = client.CriClient(f"unix://{socket}")
     for sandbox in await cri.list_pod_sandboxes():
         await cri.stop_pod_sandbox(sandbox.id)
         await cri.remove_pod_sandbox(sandbox.id)
     await cri.close()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """How the addresses of pods begin."""
+    return PREFIX
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ class Node:
         body = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name},
+            "metadata": {"name": name, **spec.pop("metadata", {})},
             "spec": {"nodeName": NODE, "containers": [container], "terminationGracePeriodSeconds": 5, **spec},
         }
         await self.pods.create(body, "default")
@@ -90,6 +90,14 @@ class Node:
         await self.cluster.wait(
             "v1", "Pod", lambda pods: all(pod["metadata"]["name"] != name for pod in pods), "default"
         )
+
+    async def event(self, name: str, kind: str = "Warning") -> str:
+        """The message of an event about the pod, once there is one."""
+
+        def about(events: Sequence[dict[str, Any]]) -> list[str]:
+            return [one["message"] for one in events if one["involvedObject"]["name"] == name and one["type"] == kind]
+
+        return about(await self.cluster.wait("v1", "Event", lambda events: bool(about(events)), "default"))[-1]
 
     def url(self, path: str) -> str:
         return f"https://127.0.0.1:{self.agent.config.port}{path}"
@@ -167,6 +175,8 @@ async def start(cri: runtime.Runtime, folder: pathlib.Path, **settings: Any) -> 
         for pod in (await made.pods.list("default")).items:
             await made.pods.delete(pod.metadata.name, "default", grace_period=1)
         await cluster.wait("v1", "Pod", lambda pods: not pods, "default")
+        while made.agent.workers.known():  # pods that have ended leave the API before they have left the node
+            await cluster.clock.sleep(0.02)
         await made.stop()
         await made.http.close()
         cgroup_manager.Hierarchies.find().remove(CGROUP)

@@ -95,3 +95,27 @@ async def test_quota_can_be_turned_off(real: cri_client.CriClient, tmp_path: pat
         await node.sh("busy", "sleep 0.3")
         assert Groups().throttled(group_of(node, pod)) == 0
         assert Groups().holds(group_of(node, pod), cgroups.Limits(cpu_shares=102, cpu_quota=-1))
+
+
+async def test_two_runtimes(node: Node) -> None:
+    """Seed A11: the same pod by runc and by crun through RuntimeClass; its overhead counts for the pod as a whole."""
+    for handler in ("runc", "crun"):
+        await node.cluster.apply(
+            {
+                "apiVersion": "node.k8s.io/v1",
+                "kind": "RuntimeClass",
+                "metadata": {"name": f"by-{handler}"},
+                "handler": handler,
+                "overhead": {"podFixed": {"cpu": "50m", "memory": "8Mi"}},
+            }
+        )
+        spec = {"runtimeClassName": f"by-{handler}", "container": {"resources": {"requests": SMALL, "limits": SMALL}}}
+        await node.run(handler, **spec)
+    for handler in ("runc", "crun"):
+        pod = await node.ready(handler)
+        wanted = cgroups.Limits(cpu_shares=153, cpu_quota=15000, memory=40 * 2**20)
+        assert Groups().holds(f"{CGROUP}/kubepods/pod{pod.metadata.uid}", wanted)
+        assert Groups().holds(group_of(node, pod), cgroups.Limits(cpu_shares=102, memory=32 * 2**20))
+    nodes = node.cluster.client.resource(core.Node)
+    (this,) = (await nodes.list()).items
+    assert this.status.nodeInfo.containerRuntimeVersion.startswith("containerd://")

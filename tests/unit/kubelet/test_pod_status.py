@@ -107,11 +107,6 @@ def test_running(make_pod: MakePod, make_status: MakeStatus) -> None:
     assert condition(status, "ContainersReady") == ("True", "")
 
 
-def test_host_network_pods_have_the_nodes_address(make_pod: MakePod, make_status: MakeStatus) -> None:
-    status = generate(make_pod(hostNetwork=True), make_status(sandbox="none"))
-    assert status.podIP == "192.0.2.1"
-
-
 def test_init_containers_hold_up_the_rest(make_pod: MakePod, make_status: MakeStatus) -> None:
     pod = make_pod(initContainers=INIT)
     status = generate(pod, make_status(("i1", RUNNING)))

@@ -18,10 +18,12 @@ class Syncer:
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.next_sync: list[pod_workers.Synced | Exception] = []
-        self.kills_hang = False
+        self.kills_hang = self.syncs_hang = False
 
     async def sync_pod(self, pod: core.Pod) -> pod_workers.Synced:
         self.steps.append("sync")
+        if self.syncs_hang:
+            await asyncio.Event().wait()
         outcome = self.next_sync.pop(0) if self.next_sync else pod_workers.Synced()
         if isinstance(outcome, Exception):
             raise outcome
@@ -78,6 +80,17 @@ async def test_the_whole_life(
     assert syncer.steps == ["sync", "terminate 30", "clean up"]
     assert (state(workers), finished) == (State.FINISHED, ["web"])
     assert not workers.could_have_running_containers("u-1")
+
+
+async def test_a_hanging_sync_does_not_keep_a_pod(
+    workers: pod_workers.PodWorkers, syncer: Syncer, clock: clocks.VirtualClock, make_pod: MakePod
+) -> None:
+    syncer.syncs_hang = True
+    workers.update(make_pod())
+    await clock.advance(0)
+    workers.update(deleted(make_pod, 30))
+    await clock.advance(0)
+    assert syncer.steps == ["sync", "terminate 30", "clean up"]
 
 
 async def test_its_own_status_does_not_wake_it(
