@@ -129,7 +129,7 @@ async def keep(server: Server, clock: clocks.Clock, started: "asyncio.Task[None]
     maker, shared = Maker(server), not server.backend.exclusive
     kept = repaired = clock.monotonic()
     while True:
-        await clock.sleep(peers.RENEW_SECONDS if shared else KEEP_SECONDS)
+        await clock.sleep(peers.RENEW_SECONDS if shared else KEEP_SECONDS, upkeep="kubernetes service")
         now = clock.monotonic()
         try:
             if now - kept >= KEEP_SECONDS:

@@ -67,9 +67,9 @@ class Controller:
         """The key needs a look."""
         self.queue.add(key)
 
-    def enqueue_after(self, key: str, seconds: float) -> None:
-        """The key needs a look then."""
-        self.queue.add_after(key, seconds)
+    def enqueue_after(self, key: str, seconds: float, *, upkeep: str = "") -> None:
+        """The key needs a look then; see `Clock.call_later` for `upkeep`."""
+        self.queue.add_after(key, seconds, upkeep=upkeep)
 
     def watches(
         self,

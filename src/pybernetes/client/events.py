@@ -166,7 +166,7 @@ class EventRecorder:
 
     async def _tend_series(self) -> None:
         while True:
-            await self._clock.sleep(_FINISH)
+            await self._clock.sleep(_FINISH, upkeep="event series")
             now = self._clock.monotonic()
             for key, series in [*self._series.items()]:
                 over = now - series.last >= _FINISH

@@ -171,7 +171,7 @@ class Informer(Generic[T]):
             old = self.get(namespace, name)
             if old is None or self._metadata(old)[2] != version:
                 self._put(obj)
-        for namespace, name in missing:
+        for namespace, name in sorted(missing):
             gone = self._objects[namespace][name]
             self._remove(gone)
             key = f"{namespace}/{name}" if namespace else name

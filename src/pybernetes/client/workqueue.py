@@ -127,7 +127,7 @@ class WorkQueue(Generic[K]):
         self._dirty: dict[K, float] = {}
         """Keys that need work, and since when."""
         self._processing: dict[K, float] = {}
-        self._delayed: dict[K, tuple[float, clocks.Timer]] = {}
+        self._delayed: dict[K, tuple[float, clocks.Timer, str]] = {}
         self._getters: collections.deque[asyncio.Future[None]] = collections.deque()
         self._shut = False
         self._metrics = _Metrics(name, registry)
@@ -169,7 +169,7 @@ class WorkQueue(Generic[K]):
                 getter.set_result(None)
                 return
 
-    def add_after(self, key: K, seconds: float) -> None:
+    def add_after(self, key: K, seconds: float, *, upkeep: str = "") -> None:
         """The key needs work then; of several such times the earliest counts."""
         if self._shut:
             return
@@ -178,10 +178,10 @@ class WorkQueue(Generic[K]):
             return
         due = self._clock.monotonic() + seconds
         if (waiting := self._delayed.get(key)) is not None:
-            if waiting[0] <= due:
+            if waiting[0] <= due and (upkeep or not waiting[2]):
                 return
             waiting[1].cancel()
-        self._delayed[key] = (due, self._clock.call_later(seconds, self._falls_due(key)))
+        self._delayed[key] = (due, self._clock.call_later(seconds, self._falls_due(key), upkeep=upkeep), upkeep)
 
     def _falls_due(self, key: K) -> Callable[[], None]:
         def call() -> None:
@@ -234,7 +234,7 @@ class WorkQueue(Generic[K]):
     def shut_down(self) -> None:
         """Take no more keys; those in the queue are still handed out."""
         self._shut = True
-        for _, timer in self._delayed.values():
+        for _, timer, _ in self._delayed.values():
             timer.cancel()
         self._delayed.clear()
         while self._getters:

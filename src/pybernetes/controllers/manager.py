@@ -44,6 +44,8 @@ class ControllerManager:
         traces.started(2)
         self._rows = table.enabled(selection)
         self._built = built or (lambda name, controller: None)
+        self._context: ControllerContext
+        self._running: dict[str, asyncio.Task[None]] = {}
         self.started = asyncio.Event()
         """Set when every controller runs and every cache is complete."""
 
@@ -54,14 +56,31 @@ class ControllerManager:
             informers = informer.InformerFactory(self._client, self._clock, group)
             context = ControllerContext(self._client, self._client_for, informers, self._clock, group, self._settings)
             # all or none: a controller that cannot be built ends this before any other has done anything
+            self._context = context
             for name, controller in (await self._build(context)).items():
-                self._built(name, controller)
-                group.start(controller.run(), name)
-                logger.info("Started controller", extra=logs.kv(controller=name))
+                self._begin(name, controller)
             await informers.start()
             await informers.wait_for_sync()
             self.started.set()
             await group.wait()
+
+    def _begin(self, name: str, controller: Runnable) -> None:
+        self._built(name, controller)
+        self._running[name] = self._context.group.start(controller.run(), name)
+        logger.info("Started controller", extra=logs.kv(controller=name))
+
+    async def switch_off(self, name: str) -> None:
+        """End one controller; the others go on."""
+        task = self._running.pop(name)
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def switch_on(self, name: str) -> None:
+        """Begin anew with a controller that was switched off, or was not selected; it sees all objects as new."""
+        controller = None if name in self._running else table.CONTROLLERS[name].constructor(self._context)
+        if controller is not None:
+            self._begin(name, controller)
+            await self._context.informers.start()
 
     async def _build(self, context: ControllerContext) -> dict[str, Runnable]:
         """The controllers in the table's order, less those for which there is nothing to do here."""

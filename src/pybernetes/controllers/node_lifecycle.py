@@ -116,22 +116,25 @@ class NodeLifecycleController:
     # a node
 
     async def sync_node(self, name: str) -> float | None:
-        """Judge one node; returns when its grace period would end, or when it may be tainted."""
+        """Judge one node; returns when it may be tainted."""
         node, health = self._nodes.get("", name), self._health.get(name)
         if node is None or health is None:
             return None
         left = health.probe + self._grace(node) - self._clock.monotonic()
         if left < 0:
             if await self._is_alive(name, health):
-                return self._grace(node)
+                self._look_again(name, self._grace(node))
+                return None
             node = await self._mark_unknown(node)
         self._refresh_zones()
         wait = await self._sync_taints(node)
         await self._sync_labels(node)
-        if left < 0:
-            # Silent: the next sign of life comes as a change of the node.
-            return wait
-        return min(left + 0.001, wait) if wait is not None else left + 0.001
+        if left >= 0:  # else it is silent: the next sign of life comes as a change of the node
+            self._look_again(name, left + 0.001)
+        return wait
+
+    def _look_again(self, name: str, seconds: float) -> None:
+        self.controller.enqueue_after(name, seconds, upkeep=f"{LEASES}/{name}")
 
     def _grace(self, node: core.Node) -> float:
         if node_taints.condition(node, "Ready") is None:

@@ -229,7 +229,7 @@ class Dispatcher:
                 await self._clean_up()
             except (runtime.CriError, OSError) as failure:
                 logger.warning("housekeeping: %s", failure)
-            await self.clock.sleep(self.config.housekeeping_interval)
+            await self.clock.sleep(self.config.housekeeping_interval, upkeep="housekeeping")
 
     def _is_live(self, uid: str) -> bool:
         """Whether that pod is this node's, or on its way out; asked at the very moment something would be deleted."""

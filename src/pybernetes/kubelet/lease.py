@@ -38,8 +38,10 @@ class NodeLease:
             except (errors.StatusError, transport.TransportError) as failure:
                 failures += 1
                 logger.warning("renewing lease of %s: %s", self._node_name, failure)
-            retry = min(7.0, 0.2 * 2**failures) if failures else self._duration * 0.25
-            await self._clock.sleep(retry)
+            if failures:
+                await self._clock.sleep(min(7.0, 0.2 * 2**failures))
+            else:
+                await self._clock.sleep(self._duration * 0.25, upkeep=f"{NAMESPACE}/{self._node_name}")
 
     async def renew(self) -> None:
         """Say that the node is alive."""

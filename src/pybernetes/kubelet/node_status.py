@@ -100,7 +100,8 @@ class NodeStatus:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            timer = self._clock.call_later(self._config.node_status_update_frequency, self.hurry.set)
+            period = self._config.node_status_update_frequency
+            timer = self._clock.call_later(period, self.hurry.set, upkeep="node status")
             await self.hurry.wait()
             self.hurry.clear()
             timer.cancel()
@@ -176,9 +177,10 @@ class NodeStatus:
         """Patch the status if it changed, or if it has not been sent for long."""
         now = timestamps.format_time(self._clock.now())
         status = self._status(now)
-        known = meta.to_dict(self._node.status) if self._node is not None else {}
+        self._node = await self._nodes.get(self._config.node_name, resource_version="0")
+        known = meta.to_dict(self._node.status)
         due = self._clock.monotonic() - self._reported >= self._config.node_status_report_frequency
-        if not force and not due and _without_heartbeats(status) == _without_heartbeats(known, status):
+        if not force and not due and _substance(status) == _substance(known, status):
             return
         self._node = await self._nodes.patch(
             self._config.node_name, {"status": status}, type="strategic", subresource="status"
@@ -275,9 +277,11 @@ _PID = (
 _READY = ("KubeletReady", "kubelet is posting ready status", "NodeReady")
 
 
-def _without_heartbeats(status: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _substance(status: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What of a status makes a report necessary; only members of `like`, as others are not ours."""
-    result = {name: part for name, part in status.items() if like is None or name in like}
+    result = {name: part for name, part in status.items() if part and (like is None or name in like)}
+    for name in {"capacity", "allocatable"} & result.keys():
+        result[name] = {resource: quantity.parse(amount) for resource, amount in result[name].items()}
     result["conditions"] = sorted(
         (
             {name: text for name, text in one.items() if name != _HEARTBEAT}

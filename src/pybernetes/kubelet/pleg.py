@@ -103,7 +103,7 @@ class Pleg:
         while True:
             await self.try_relist()
             period = self._period_with_events if self.has_events else self._period
-            timer = self._clock.call_later(period, self._again.set)
+            timer = self._clock.call_later(period, self._again.set, upkeep="relist")
             await self._again.wait()
             self._again.clear()
             timer.cancel()

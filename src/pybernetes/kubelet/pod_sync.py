@@ -99,6 +99,7 @@ class PodSync:
         secrets = await self._set_up(pod)
         result = await self.manager.sync_pod(pod, seen, secrets, observed)
         self._note_reasons(uid, result)
+        await self.manager.remove_dead(seen, parts.config.max_containers_per_pod)
         again = deadline
         if result.acted or result.error:
             if await self._report_again(pod) and not result.error:

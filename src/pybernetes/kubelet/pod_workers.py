@@ -228,13 +228,15 @@ class PodWorker:
                 step.cancel()
             again = 0.0 if step.cancelled() else step.result()
             if again is not None:
-                self._look_again(again)
+                self._look_again(again, "")
+            elif self.state is State.SYNC and self._resync:
+                self._look_again(self._resync, "pod resync")
         self.on_finished(self.pod)
 
-    def _look_again(self, seconds: float) -> None:
+    def _look_again(self, seconds: float, upkeep: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._clock.call_later(seconds, self.wake)
+        self._timer = self._clock.call_later(seconds, self.wake, upkeep=upkeep)
 
     async def _attempt(self) -> float | None:
         """One step in the present state; the answer is when to take the next if nothing happens before."""
@@ -271,9 +273,7 @@ class PodWorker:
             self.state = State.TERMINATING
         if self.state is not State.SYNC:
             return 0.0
-        if synced.again_after is not None:
-            return synced.again_after
-        return self._resync or None
+        return synced.again_after
 
 
 def _concerns_kubelet(old: core.Pod, new: core.Pod) -> bool:

@@ -290,6 +290,18 @@ class RuntimeManager:
 
     # -- kill --------------------------------------------------------------------------------------------------------
 
+    async def remove_dead(self, status: runtime_status.PodStatus, keep: int) -> None:
+        """Of each container's dead predecessors only the newest stay, for their logs.
+
+        Upstream: pkg/kubelet/pod_container_deletor.go.
+        """
+        dead: dict[str, int] = {}
+        for one in status.containers:
+            if one.state is runtime.ContainerState.EXITED:
+                dead[one.name] = dead.get(one.name, 0) + 1
+                if dead[one.name] > keep:
+                    await self._cri.remove_container(one.id)
+
     async def kill_pod(
         self, pod: core.Pod, status: runtime_status.PodStatus, grace_override: int | None = None
     ) -> None:

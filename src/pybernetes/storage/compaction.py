@@ -26,12 +26,12 @@ class Compactor:
         self._compact = compact
         self._seconds = seconds
         self._last = newest()
-        self._timer = clock.call_later(seconds, self._tick)
+        self._timer = clock.call_later(seconds, self._tick, upkeep="compaction")
 
     def _tick(self) -> None:
         self._compact(self._last)
         self._last = self._newest()
-        self._timer = self._clock.call_later(self._seconds, self._tick)
+        self._timer = self._clock.call_later(self._seconds, self._tick, upkeep="compaction")
 
     def stop(self) -> None:
         """Compact no more."""

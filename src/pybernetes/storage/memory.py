@@ -64,6 +64,10 @@ class MemoryBackend:
         """What is there now, to begin another store with."""
         return Snapshot(tuple(self._records[key] for key in self._keys), self._revision)
 
+    def history(self) -> Sequence[Event]:
+        """The changes that are remembered, in order."""
+        return tuple(self._log)
+
     def subscribe(self, prefix: str, deliver: feed.Deliver, lost: feed.Lost = feed.nothing) -> feed.Subscription:
         """Have `deliver` called with all later changes under `prefix`."""
         self._check_open()

@@ -175,7 +175,7 @@ class Watcher:
             # The last one comes shortly before the timeout, so that the next watch starts where this one ended.
             delay = min(delay, self._deadline - BEFORE_TIMEOUT_SECONDS - self._clock.monotonic())
         if delay > 0:
-            self._timer = self._clock.call_later(delay, self._send_bookmark)
+            self._timer = self._clock.call_later(delay, self._send_bookmark, upkeep="bookmark")
 
     def _send_bookmark(self) -> None:
         if not self.ended and self._make_bookmark is not None:

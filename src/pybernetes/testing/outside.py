@@ -4,29 +4,35 @@ import pathlib
 import tempfile
 
 from pybernetes.aio import clock as clocks
-from pybernetes.apiserver import app
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import components
 from pybernetes.crypto import certs
+from pybernetes.http import messages, tls
 from pybernetes.http import server as http_server
-from pybernetes.http import tls
 
 ADDRESS = "127.0.0.1"
+LIFETIME = 100 * certs.YEAR
+"""Virtual time and that of other processes are far apart."""
 
 
 class Outside:
     """Serves one API server on a free port."""
 
-    def __init__(self, server: app.ApiServer, secrets: components.Secrets, clock: clocks.Clock) -> None:
+    def __init__(self, handler: messages.Handler, secrets: components.Secrets, clock: clocks.Clock) -> None:
+        self.handler = handler
         self._authority = secrets.authority
         self._clock = clock
         serving = certs.Request(
             "kube-apiserver", dns_names=("localhost",), addresses=(ADDRESS,), client=False, server=True
         )
-        pair = certs.issue(self._authority, serving, now=clock.now())
+        pair = certs.issue(self._authority, serving, now=clock.now(), lifetime=LIFETIME)
         context = tls.server_context(pair.certificate, pair.key, self._authority.certificate)
         self._server = http_server.Server(
-            server.handle, clock=clock, tls=context, host=ADDRESS, settings=components.http_settings()
+            lambda request: self.handler(request),
+            clock=clock,
+            tls=context,
+            host=ADDRESS,
+            settings=components.http_settings(),
         )
         self._directory = tempfile.TemporaryDirectory(prefix="pybernetes-test-")
 
@@ -41,7 +47,7 @@ class Outside:
 
     def kubeconfig(self, user: str, groups: tuple[str, ...]) -> pathlib.Path:
         """A file with the identity of that user."""
-        pair = certs.issue(self._authority, certs.Request(user, groups), now=self._clock.now())
+        pair = certs.issue(self._authority, certs.Request(user, groups), now=self._clock.now(), lifetime=LIFETIME)
         access = kubeconfig.Access(
             "test",
             f"https://{ADDRESS}:{self._server.port}",

@@ -147,7 +147,7 @@ def _converted(
     kind, show = context.kind, _shape(context)
 
     async def run(writer: messages.StreamWriter) -> None:
-        timer = context.clock.call_later(timeout, source.end)
+        timer = context.clock.call_later(timeout, source.end, upkeep="watch")
         writer.closed.add_done_callback(lambda _: source.end())
         try:
             async for events in source.batches():
@@ -185,7 +185,7 @@ class _Stream:
     async def run(self, writer: messages.StreamWriter) -> None:
         """Send events until the time is over, the reader is gone or too slow, or the cache ends the watch."""
         self._writer = writer
-        timer = self._clock.call_later(self._timeout, self._end)
+        timer = self._clock.call_later(self._timeout, self._end, upkeep="watch")
         writer.closed.add_done_callback(self._closed)
         self.gauge.inc()
         try:

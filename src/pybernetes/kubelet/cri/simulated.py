@@ -5,16 +5,18 @@ by itself or fail to start. Pods may ask for a plan by annotation, which makes J
 
     simulation.pybernetes.io/run-for: "5"        seconds
     simulation.pybernetes.io/exit-code: "1"
+    simulation.pybernetes.io/output: "ready"       what each of its containers prints when it starts
 
 Upstream: cri-api/pkg/apis/testing, kubemark's hollow node. Pure apart from its event queues.
 """
 
 import asyncio
+import copy
 import dataclasses
 import hashlib
 import ipaddress
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from pybernetes.aio import clock as clocks
 from pybernetes.kubelet.cri import runtime
@@ -22,6 +24,7 @@ from pybernetes.kubelet.cri.runtime import ContainerState, EventKind, Message, S
 
 RUN_FOR = "simulation.pybernetes.io/run-for"
 EXIT_CODE = "simulation.pybernetes.io/exit-code"
+OUTPUT = "simulation.pybernetes.io/output"
 _KILLED = 137
 
 
@@ -36,6 +39,7 @@ class Plan:
     create_error: str = ""
     ignores_term: bool = False
     message: str = ""
+    output: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class _Container:
     config: Message
     plan: Plan
     status: runtime.ContainerStatus
+    output: str = ""
     timer: clocks.Timer | None = None
     ended: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
@@ -67,7 +72,8 @@ def annotated_plan(config: Message, sandbox_config: Message) -> Plan:
     """The plan that the pod's annotations ask for."""
     annotations = sandbox_config.get("annotations", {})
     run_for = annotations.get(RUN_FOR)
-    return Plan(float(run_for) if run_for else None, int(annotations.get(EXIT_CODE, "0")))
+    seconds = float(run_for) if run_for else None
+    return Plan(seconds, int(annotations.get(EXIT_CODE, "0")), output=annotations.get(OUTPUT, ""))
 
 
 class FakeImages:
@@ -117,7 +123,52 @@ class FakeImages:
         return "", 0, 0
 
 
-class FakeRuntime(FakeImages):
+class FakeEvents(FakeImages):
+    """Tells what happens to containers; nobody can talk to them."""
+
+    def __init__(self, clock: clocks.Clock, pull_time: float) -> None:
+        super().__init__(clock, pull_time)
+        self._listeners: set[asyncio.Queue[runtime.Event]] = set()
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def version(self) -> runtime.Version:
+        """A name of its own."""
+        return runtime.Version("fake", "1.0.0", "v1")
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp() * 1e9)
+
+    def _tell(self, kind: EventKind, identity: str, uid: str) -> None:
+        event = runtime.Event(kind, identity, uid)
+        for queue in self._listeners:
+            queue.put_nowait(event)
+
+    async def events(self) -> AsyncIterator[runtime.Event]:
+        """What happens from now on."""
+        queue: asyncio.Queue[runtime.Event] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.discard(queue)
+
+    async def exec_url(self, container_id: str, command: Sequence[str], options: runtime.StreamOptions) -> str:
+        """There is no streaming server."""
+        raise runtime.UnimplementedError("a simulated container has no shell", "Unimplemented")
+
+    async def attach_url(self, container_id: str, options: runtime.StreamOptions) -> str:
+        """There is no streaming server."""
+        raise runtime.UnimplementedError("a simulated container has no streams", "Unimplemented")
+
+    async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
+        """There is no streaming server."""
+        raise runtime.UnimplementedError("a simulated pod has no ports", "Unimplemented")
+
+
+class FakeRuntime(FakeEvents):
     """Implements `kubelet.cri.runtime.Runtime`."""
 
     def __init__(
@@ -130,13 +181,12 @@ class FakeRuntime(FakeImages):
         super().__init__(clock, timing.pull)
         self._plan = plan
         self._timing = timing
-        self._ids = itertools.count(1)
+        self._ids: Iterator[int] = itertools.count(1)
         self._network = ipaddress.ip_network(pod_cidr)
-        self._next_ip = itertools.count(2)
+        self._next_ip: Iterator[int] = itertools.count(2)
         self._free_ips: list[str] = []
         self._sandboxes: dict[str, _Sandbox] = {}
         self._containers: dict[str, _Container] = {}
-        self._listeners: set[asyncio.Queue[runtime.Event]] = set()
         self.sandbox_error = ""
         self.conditions = [
             runtime.RuntimeCondition("RuntimeReady", True),
@@ -145,19 +195,9 @@ class FakeRuntime(FakeImages):
         self.exec_results: Callable[[str, Sequence[str]], runtime.ExecResult] = lambda _, __: runtime.ExecResult(0)
         """(container name, command) → what it does"""
 
-    async def close(self) -> None:
-        """Nothing to let go of."""
-
-    async def version(self) -> runtime.Version:
-        """A name of its own."""
-        return runtime.Version("fake", "1.0.0", "v1")
-
     async def status(self) -> tuple[runtime.RuntimeCondition, ...]:
         """What `conditions` says."""
         return tuple(self.conditions)
-
-    def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1e9)
 
     def _new_id(self) -> str:
         return f"{next(self._ids):064x}"
@@ -280,10 +320,48 @@ class FakeRuntime(FakeImages):
         if container.status.state is not ContainerState.CREATED:
             raise runtime.CriError(f'container "{container_id}" is not in created state')
         container.status = dataclasses.replace(container.status, state=ContainerState.RUNNING, started_at=self._now())
+        container.output += container.plan.output
         self._tell(EventKind.STARTED, container_id, self._uid(container))
+        self._schedule_end(container_id)
+
+    def _schedule_end(self, container_id: str) -> None:
+        container = self._containers[container_id]
         if container.plan.run_for is not None:
-            code = container.plan.exit_code
-            container.timer = self._clock.call_later(container.plan.run_for, lambda: self._exit(container_id, code))
+            code, age = container.plan.exit_code, (self._now() - container.status.started_at) / 1e9
+            left = container.plan.run_for - age
+            container.timer = self._clock.call_later(left, lambda: self._exit(container_id, code))
+
+    def output(self, container_id: str) -> str:
+        """What a container has printed."""
+        return self._container(container_id).output
+
+    def print(self, container_name: str, text: str, pod_uid: str = "") -> None:
+        """For tests: running containers of that name print something."""
+        for one in self._containers.values():
+            if one.status.name == container_name and pod_uid in ("", self._uid(one)):
+                if one.status.state is ContainerState.RUNNING:
+                    one.output += text
+
+    def fork(self, clock: clocks.Clock) -> "FakeRuntime":
+        """A runtime of its own with the same containers, on a clock that shows the same time."""
+        other = copy.copy(self)
+        other._clock, other._listeners = clock, set()
+        other._images, other.unpullable = dict(self._images), set(self.unpullable)
+        other._ids, self._ids = itertools.tee(self._ids)
+        other._next_ip, self._next_ip = itertools.tee(self._next_ip)
+        other._free_ips, other.conditions = [*self._free_ips], [*self.conditions]
+        other._sandboxes = {identity: dataclasses.replace(one) for identity, one in self._sandboxes.items()}
+        other._containers = {
+            identity: dataclasses.replace(one, timer=None, ended=asyncio.Event())
+            for identity, one in self._containers.items()
+        }
+        return other
+
+    def resume(self) -> None:
+        """In a fork: let time do its work."""
+        for identity, one in self._containers.items():
+            if one.status.state is ContainerState.RUNNING and one.timer is None:
+                self._schedule_end(identity)
 
     def exit(self, container_name: str, exit_code: int, pod_uid: str = "") -> None:
         """For tests: running containers of that name end now."""
@@ -380,18 +458,6 @@ class FakeRuntime(FakeImages):
             raise runtime.CriError(f"container {container_id} is not running")
         return self.exec_results(container.status.name, command)
 
-    async def exec_url(self, container_id: str, command: Sequence[str], options: runtime.StreamOptions) -> str:
-        """There is no streaming server."""
-        raise runtime.UnimplementedError("a simulated container has no shell", "Unimplemented")
-
-    async def attach_url(self, container_id: str, options: runtime.StreamOptions) -> str:
-        """There is no streaming server."""
-        raise runtime.UnimplementedError("a simulated container has no streams", "Unimplemented")
-
-    async def port_forward_url(self, sandbox_id: str, ports: Sequence[int]) -> str:
-        """There is no streaming server."""
-        raise runtime.UnimplementedError("a simulated pod has no ports", "Unimplemented")
-
     async def stats(self) -> list[runtime.Stats]:
         """Everything is idle."""
         return [
@@ -399,20 +465,3 @@ class FakeRuntime(FakeImages):
             for one in self._containers.values()
             if one.status.state is ContainerState.RUNNING
         ]
-
-    # -- events ------------------------------------------------------------------------------------------------------
-
-    def _tell(self, kind: EventKind, identity: str, uid: str) -> None:
-        event = runtime.Event(kind, identity, uid)
-        for queue in self._listeners:
-            queue.put_nowait(event)
-
-    async def events(self) -> AsyncIterator[runtime.Event]:
-        """What happens from now on."""
-        queue: asyncio.Queue[runtime.Event] = asyncio.Queue()
-        self._listeners.add(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._listeners.discard(queue)
