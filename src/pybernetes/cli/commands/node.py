@@ -123,6 +123,8 @@ async def _remove(paths: configs.Paths, config: configs.ClusterConfig, names: li
     left.check()
     async with launch.client(paths, clock) as client:
         for name in names:
+            if name in real and known.find(name) is None:
+                continue  # nobody there would end them
             shown.waiting(f"moving the Pods of {name}")
             await _drain(client, name, clock)
             shown.done(f"moved the Pods of {name}")
