@@ -6,6 +6,7 @@ import re
 
 TESTS = pathlib.Path(__file__).parents[1]
 ROWS = {
+    "A": (2, 9, 10, 12),
     "R": (*range(1, 15),),
     "P": (1, 2, 3, 4),
     "H": (1, 2, 3, 4, 5),
@@ -14,7 +15,7 @@ ROWS = {
     "C": (1, 2, 3, 4, 5),
     "D": (1,),
 }
-"""ReplicaSet controller, Pod creation, scheduler, kubelet, machinery, controller manager, leader election."""
+"""Architecture, ReplicaSet controller, Pod creation, scheduler, kubelet, machinery, controller manager, election."""
 
 
 def test_every_row_has_its_test() -> None:
