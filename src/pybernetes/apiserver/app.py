@@ -19,7 +19,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api import kinds
 from pybernetes.api.openapi import documents
-from pybernetes.apiserver import bootstrap, checks, dispatch, follow, openid, peers, pipeline, request_info
+from pybernetes.apiserver import bootstrap, checks, dispatch, event_ttl, follow, openid, peers, pipeline, request_info
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import authenticator, service_account
@@ -56,6 +56,8 @@ class ServerConfig:
     advertise_address: str = "127.0.0.1"
     port: int = 6443
     service_range: str = "10.96.0.0/16"
+    event_ttl: float = event_ttl.SECONDS
+    """Seconds that Events are kept."""
     storage_prefix: str = "/registry"
     """What every key in the store begins with."""
     admission: chains.Chain = dataclasses.field(default_factory=chains.Chain)
@@ -134,6 +136,8 @@ class ApiServer:
         for name, _ in hooks:
             self.health.add_hook(name)
         self._hooks = self._group.start(self._run_hooks(hooks), "post-start hooks")
+        expiring = event_ttl.EventTtl(self.backend, self.clock, self.config.storage_prefix, self.config.event_ttl)
+        self._group.start(expiring.run(), "event ttl")
         self._group.start(bootstrap.keep(self, self.clock, self._hooks), "kubernetes service")
 
     async def ready(self) -> None:

@@ -67,6 +67,8 @@ def _storage(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--etcd-prefix", default="/registry", metavar="PREFIX", help="what keys begin with (default: %(default)s)"
     )
+    keep = "how long Events are kept (default: 1h)"
+    group.add_argument("--event-ttl", type=flags.seconds, default=3600.0, metavar="DURATION", help=keep)
     interval = "how often to forget old history; 0 leaves it to others (default: 5m)"
     group.add_argument(
         "--etcd-compaction-interval", type=flags.seconds, default=300.0, metavar="DURATION", help=interval

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from pybernetes.aio import clock as clocks
 from pybernetes.apiserver import app
+from pybernetes.apiserver import event_ttl as event_ttls
 from pybernetes.apiserver.authn import authenticator, token_file, x509
 from pybernetes.cluster import components, pki
 from pybernetes.cluster.standalone import connections, status_server
@@ -36,6 +37,7 @@ class ApiServerSettings:
     storage: str = "sqlite"
     etcd: backends.Distant | None = None
     etcd_prefix: str = "/registry"
+    event_ttl: float = event_ttls.SECONDS
     etcd_compaction_interval: float = compaction.COMPACT_SECONDS
     bind_address: str = "0.0.0.0"
     advertise_address: str = ""
@@ -112,6 +114,7 @@ def server_config(settings: ApiServerSettings, clock: clocks.Clock) -> app.Serve
         port=settings.secure_port,
         service_range=settings.service_cluster_ip_range,
         storage_prefix=settings.etcd_prefix,
+        event_ttl=settings.event_ttl,
     )
 
 
