@@ -63,7 +63,7 @@ GENERATED = (
 )
 TOKEN = re.compile(r"\$\{token:([a-z-]+)\}")
 REPEATED = re.compile(r"\$\{([^}]+)\*([0-9]+)\}")
-BRIEF = "malformed"
+BRIEF = ("malformed", "rules")
 QUOTED = 'Invalid value: "{\\"'
 SERVER_FIELDS = ("uid", "creationTimestamp", "resourceVersion", "selfLink", "managedFields")
 

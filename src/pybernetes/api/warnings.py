@@ -60,10 +60,17 @@ _SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
 
 
+_INGRESS_CLASS = "kubernetes.io/ingress.class"
+
+
 def of(kind: kinds.Kind, new: Object, old: Object | None) -> list[str]:
     """Everything worth saying about this write."""
     if (kind.group, kind.kind) == ("", "Pod"):
         return list(_pod(new, None)) if old is None else []
+    if (kind.group, kind.kind) == ("networking.k8s.io", "Ingress"):
+        deprecated = old is None and _INGRESS_CLASS in (new["metadata"].get("annotations") or {})
+        text = f"annotation \"{_INGRESS_CLASS}\" is deprecated, please use 'spec.ingressClassName' instead"
+        return [text] if deprecated else []
     where = TEMPLATES.get((kind.group, kind.kind))
     if where is None or (old is not None and old["metadata"].get("generation") == new["metadata"].get("generation")):
         return []

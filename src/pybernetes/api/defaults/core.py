@@ -130,6 +130,9 @@ def persistent_volume(obj: Object) -> None:
             default(spec[kind])
 
 
+SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+
+
 def persistent_volume_claim(obj: Object) -> None:
     """A claim asks for a file system; a source given once is given in both fields."""
     spec = obj.setdefault("spec", {})
@@ -138,6 +141,9 @@ def persistent_volume_claim(obj: Object) -> None:
         if spec.get(field):
             spec[field].setdefault("apiGroup", None)
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and reference is None and (source.get("apiGroup") or "", source.get("kind")) not in SOURCES:
+        # As if it had not been asked for, as before other sources were possible.
+        source = spec.pop("dataSource", None) and None
     if source and not reference:
         spec["dataSourceRef"] = dict(source)
     elif reference and not source and not reference.get("namespace"):

@@ -29,22 +29,26 @@ def autoscaler(obj: Object) -> fieldpath.ErrorList:
     found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
-    if least is not None and least < 1:
-        found.append(fieldpath.invalid("spec.minReplicas", least, "must be greater than or equal to 1"))
-    if not most:
-        found.append(fieldpath.required("spec.maxReplicas"))
-    elif most < 0:
-        found.append(fieldpath.invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
+    if least is not None and least < 0:
+        found.append(fieldpath.invalid("spec.minReplicas", least, formats.NEGATIVE))
     if least is not None and most < least:
         text = "must be greater than or equal to `minReplicas`"
         found.append(fieldpath.invalid("spec.maxReplicas", most, text))
     _reference(found, "spec.scaleTargetRef", spec.get("scaleTargetRef") or {})
     for index, metric in enumerate(spec.get("metrics") or ()):
         _metric(found, f"spec.metrics[{index}]", metric)
+    if least == 0 and not any(metric.get("type") in ("Object", "External") for metric in spec.get("metrics") or ()):
+        text = "must specify at least one Object or External metric to support scaling to zero replicas"
+        found.append(fieldpath.forbidden("spec.metrics", text))
     for side in ("scaleUp", "scaleDown"):
         rules = (spec.get("behavior") or {}).get(side)
         if rules is not None:
             _scaling(found, f"spec.behavior.{side}", rules)
+    # Upstream declares these in the type; what is declared comes last.
+    if not most:
+        found.append(fieldpath.required("spec.maxReplicas"))
+    elif most < 0:
+        found.append(fieldpath.invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
     return found
 
 
@@ -62,14 +66,14 @@ def autoscaler_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
     return found
 
 
-def _reference(found: fieldpath.ErrorList, where: str, given: Object) -> None:
+def _reference(found: fieldpath.ErrorList, where: str, given: Object, *, grouped: bool = True) -> None:
     for field in ("kind", "name"):
         formats.required_name(found, f"{where}.{field}", given.get(field), formats.path_segment)
     version = given.get("apiVersion") or ""
     if version.count("/") > 1:
         text = f"unexpected GroupVersion string: {version}"
         found.append(fieldpath.invalid(where + ".apiVersion", version, text))
-    elif "/" not in version:
+    elif grouped and "/" not in version:
         found.append(fieldpath.invalid(where + ".apiVersion", version, "apiVersion must specify API group"))
 
 
@@ -91,7 +95,7 @@ def _metric(found: fieldpath.ErrorList, where: str, given: Object) -> None:
 
 
 def _object(found: fieldpath.ErrorList, where: str, given: Object) -> None:
-    _reference(found, where + ".describedObject", given.get("describedObject") or {})
+    _reference(found, where + ".describedObject", given.get("describedObject") or {}, grouped=False)
     target = _named_target(found, where, given)
     if target.get("value") is None and target.get("averageValue") is None:
         text = "must set either a target value or averageValue"

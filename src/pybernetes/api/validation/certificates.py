@@ -42,7 +42,7 @@ USAGES = (
 VERDICTS = ("Approved", "Denied")
 LEGACY = "kubernetes.io/legacy-unknown"
 CONDITIONS, CERTIFICATE = "status.conditions", "status.certificate"
-BOTH = "Approved and Denied conditions are mutually exclusive"
+ONE_OF = ('conditions[{"type": "Approved"}]', 'conditions[{"type": "Denied"}]')
 _BLOCK = re.compile(rb"-----BEGIN ([^\n-]+)-----\n(.*?)-----END \1-----", re.DOTALL)
 
 
@@ -109,11 +109,13 @@ def _conditions(found: fieldpath.ErrorList, given: Sequence[Object], before: Seq
             found.append(fieldpath.required(place + ".type"))
         words = ("True",) if kind in (*VERDICTS, "Failed") else ("False", "True", "Unknown")
         formats.one_of(found, place + ".status", one.get("status"), words)
-        others = [verdict for verdict in VERDICTS if verdict != kind]
-        if kind in VERDICTS and others[0] in kinds[:index] and not {*VERDICTS} <= {*known}:
-            found.append(fieldpath.invalid(CONDITIONS, kind, BOTH))
         if kind in kinds[:index] and len(set(known)) == len(known):
             found.append(fieldpath.duplicate(place + ".type", kind))
+
+    if {*VERDICTS} <= {*kinds} and not {*VERDICTS} <= {*known}:
+        allowed = ", ".join(f"`{one}`" for one in ONE_OF)
+        shown = f"{{{', '.join(ONE_OF)}}}"
+        found.append(fieldpath.invalid(CONDITIONS, shown, f"must specify at most one of: {allowed}"))
 
 
 def request_update(new: Object, old: Object) -> fieldpath.ErrorList:

@@ -7,7 +7,7 @@ import functools
 import ipaddress
 from collections.abc import Sequence
 
-from pybernetes.api.validation import formats, labels
+from pybernetes.api.validation import formats
 from pybernetes.api.validation.formats import Messages, Object
 from pybernetes.apimachinery import fieldpath
 
@@ -116,10 +116,6 @@ def _endpoint(found: fieldpath.ErrorList, where: str, given: Object, kind: str) 
         _slice_address(found, f"{where}.addresses", index, address, kind)
     if given.get("nodeName") is not None:
         formats.each(found, where + ".nodeName", given["nodeName"], formats.dns_subdomain)
-    topology = given.get("deprecatedTopology") or {}
-    if len(topology) > MOST_LABELS:
-        found.append(fieldpath.too_many(where + ".deprecatedTopology", len(topology), MOST_LABELS))
-    labels.label_set(found, where + ".deprecatedTopology", topology)
     if given.get("hostname") is not None:
         formats.each(found, where + ".hostname", given["hostname"], formats.dns_label)
     if given.get("hints"):

@@ -36,6 +36,7 @@ def _remember(check: names.NameCheck) -> Check:
 
 dns_label = _remember(names.is_dns1123_label)
 dns_subdomain = _remember(names.is_dns1123_subdomain)
+dns_subdomain_caseless = _remember(names.is_dns1123_subdomain_caseless)
 dns_subdomain_underscore = _remember(names.is_dns1123_subdomain_with_underscore)
 dns_1035_label = _remember(names.is_dns1035_label)
 wildcard_subdomain = _remember(names.is_wildcard_dns1123_subdomain)

@@ -286,10 +286,10 @@ def ip_address(obj: Object) -> fieldpath.ErrorList:
         return [fieldpath.required("spec.parentRef")]
     if parent.get("group"):
         formats.each(found, "spec.parentRef.group", parent["group"], formats.dns_subdomain)
-    for field in ("resource", "name"):
-        formats.required_name(found, f"spec.parentRef.{field}", parent.get(field), formats.path_segment)
+    formats.required_name(found, "spec.parentRef.resource", parent.get("resource"), formats.path_segment)
     if parent.get("namespace"):
         formats.each(found, "spec.parentRef.namespace", parent["namespace"], formats.path_segment)
+    formats.required_name(found, "spec.parentRef.name", parent.get("name"), formats.path_segment)
     return found
 
 

@@ -101,7 +101,7 @@ def _capacity(found: fieldpath.ErrorList, where: str, given: Object) -> None:
     if not given:
         found.append(fieldpath.required(where))
     if set(given) != {"storage"}:
-        shown = {name: str(formats.amount(value)) for name, value in given.items()} or None
+        shown = {name: str(formats.amount(given[name])) for name in sorted(given)}
         found.append(fieldpath.not_supported(where, shown, ("storage",)))
     for name, value in given.items():
         amount = formats.amount(value)

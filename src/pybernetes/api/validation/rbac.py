@@ -14,8 +14,6 @@ SUBJECTS = ("ServiceAccount", "User", "Group")
 def _rules(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None:
     for index, rule in enumerate(obj.get("rules") or ()):
         place = f"rules[{index}]"
-        if not rule.get("verbs"):
-            found.append(fieldpath.required(place + ".verbs"))
         urls = rule.get("nonResourceURLs")
         if urls:
             if namespaced:
@@ -31,6 +29,12 @@ def _rules(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None
         if not rule.get("resources"):
             text = "resource rules must supply at least one resource"
             found.append(fieldpath.required(place + ".resources", text))
+    # Upstream declares this one in the type; what is declared comes last.
+    found += (
+        fieldpath.required(f"rules[{index}].verbs")
+        for index, rule in enumerate(obj.get("rules") or ())
+        if not rule.get("verbs")
+    )
 
 
 def role(obj: Object) -> fieldpath.ErrorList:
@@ -51,7 +55,10 @@ def cluster_role(obj: Object) -> fieldpath.ErrorList:
             text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
             found.append(fieldpath.required(place, text))
         for index, selector in enumerate(selectors or ()):
+            before = len(found)
             labels.selector(found, f"{place}[{index}]", selector)
+            if len(found) > before:
+                found.append(fieldpath.invalid(f"{place}[{index}]", None, "invalid label selector."))
     return found
 
 
@@ -66,12 +73,15 @@ def _binding(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> No
     formats.required_name(found, "roleRef.name", name, formats.path_segment)
     for index, subject in enumerate(obj.get("subjects") or ()):
         _subject(found, f"subjects[{index}]", subject, namespaced=namespaced)
+    found += (
+        fieldpath.required(f"subjects[{index}].name")
+        for index, subject in enumerate(obj.get("subjects") or ())
+        if not subject.get("name")
+    )
 
 
 def _subject(found: fieldpath.ErrorList, where: str, given: Object, *, namespaced: bool) -> None:
     kind, name, group = (given.get(field) or "" for field in ("kind", "name", "apiGroup"))
-    if not name:
-        found.append(fieldpath.required(where + ".name"))
     if kind == "ServiceAccount":
         if name:
             formats.each(found, where + ".name", name, formats.dns_subdomain)

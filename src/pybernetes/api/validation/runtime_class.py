@@ -24,12 +24,18 @@ def runtime_class(obj: Object) -> fieldpath.ErrorList:
     keys = [[one.get(field) or "" for field in TOLERATION] for one in tolerations]
     for index, key in enumerate(keys):
         if key in keys[:index]:
-            found.append(fieldpath.duplicate(f"scheduling.tolerations[{index}]", tolerations[index]))
+            found.append(fieldpath.duplicate(f"scheduling.tolerations[{index}]", _shown(tolerations[index])))
     return found
+
+
+def _shown(toleration: Object) -> Object:
+    texts = {field.capitalize(): toleration.get(field) or "" for field in TOLERATION}
+    return {**texts, "TolerationSeconds": toleration.get("tolerationSeconds")}
 
 
 def runtime_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
     """The handler stays."""
     found: fieldpath.ErrorList = []
-    formats.immutable(found, "handler", new.get("handler"), old.get("handler"))
+    if new.get("handler") != old.get("handler"):
+        found.append(fieldpath.invalid("handler", None, formats.IMMUTABLE))
     return found

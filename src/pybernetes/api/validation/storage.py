@@ -78,7 +78,7 @@ def storage_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
     found: fieldpath.ErrorList = []
     for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
         if (new.get(field) or None) != (old.get(field) or None):
-            found.append(fieldpath.invalid(field, new.get(field), formats.IMMUTABLE))
+            found.append(fieldpath.invalid(field, None, formats.IMMUTABLE))
     return found
 
 
@@ -203,7 +203,7 @@ def attachment(obj: Object) -> fieldpath.ErrorList:
     """A VolumeAttachment."""
     found: fieldpath.ErrorList = []
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    volume_sources.csi_driver_name(found, "spec.attacher", spec.get("attacher") or "")
+    formats.required_name(found, "spec.attacher", spec.get("attacher"), formats.dns_subdomain_caseless)
     source = spec.get("source") or {}
     name, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
     text = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"

@@ -6,6 +6,7 @@ Upstream: pkg/registry/*/rest/storage_*.go.
 from typing import Any
 
 from pybernetes.api import kinds
+from pybernetes.api.validation import formats
 from pybernetes.apimachinery import names
 from pybernetes.apiserver.registry import strategy
 from pybernetes.apiserver.registry.apps import daemon_set
@@ -13,6 +14,7 @@ from pybernetes.apiserver.registry.batch import job
 from pybernetes.apiserver.registry.certificates import signing_request
 from pybernetes.apiserver.registry.coordination import lease
 from pybernetes.apiserver.registry.core import namespace, node, pod, storage
+from pybernetes.apiserver.registry.discovery import endpoint_slice
 from pybernetes.apiserver.registry.scheduling import priority_class
 
 
@@ -58,7 +60,8 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     (CERTIFICATES, "clustertrustbundles"): _plain(generation=False, allow_unconditional_update=False),
     (CERTIFICATES, "podcertificaterequests"): _plain(generation=False, allow_unconditional_update=False),
     ("coordination.k8s.io", "leases"): lease.LeaseStrategy(),
-    ("networking.k8s.io", "ipaddresses"): _plain(generation=False),
+    ("discovery.k8s.io", "endpointslices"): endpoint_slice.EndpointSliceStrategy(),
+    ("networking.k8s.io", "ipaddresses"): _plain(generation=False, name_check=lambda name: [*formats.ip(name)]),
     ("networking.k8s.io", "servicecidrs"): _plain(generation=False),
     ("node.k8s.io", "runtimeclasses"): _plain(
         generation=False, allow_create_on_update=True, allow_unconditional_update=False
