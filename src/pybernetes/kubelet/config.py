@@ -50,12 +50,12 @@ class KubeletConfig:
     cpu_cfs_quota: bool = True
     cpu_cfs_quota_period: float = 0.1
     pod_pids_limit: int = -1
-    serialize_image_pulls: bool = False
     image_gc_high_threshold: int = 85
     image_gc_low_threshold: int = 80
     image_minimum_gc_age: float = 120.0
     container_log_max_size: int = 10 * 1024 * 1024
     container_log_max_files: int = 5
+    container_log_monitor_interval: float = 10.0
     sync_frequency: float = 60.0
     housekeeping_interval: float = 60.0
     relist_period: float = 1.0

@@ -63,6 +63,8 @@ class Dispatcher:
         """Whether all pods and manifests have been seen: only then what is unknown may be removed."""
         self._garbage = collector
         self._finished: set[str] = set()
+        self._successors: dict[str, core.Pod] = {}
+        """static pods that wait until the one before them has gone, by namespace/name"""
 
     def pod_set(self, pod: core.Pod) -> None:
         """A pod of this node appeared or changed."""
@@ -113,13 +115,20 @@ class Dispatcher:
             self._forget(pod)
 
     def static_set(self, pod: core.Pod) -> None:
-        """A manifest appeared."""
+        """A manifest appeared; if it is a new version of one that still runs, that ends first."""
+        key = meta.key(pod)
+        self._successors.pop(key, None)
+        if any(meta.key(one) == key and one.metadata.uid != pod.metadata.uid for one in self.workers.pods()):
+            self._successors[key] = pod
+            return
         self.mirrors.static[pod.metadata.uid] = pod
         self.workers.update(pod)
         self.group.start(self._reconcile_mirror(pod), f"mirror of {pod.metadata.name}")
 
     def static_removed(self, pod: core.Pod) -> None:
         """A manifest is gone."""
+        if self._successors.get(meta.key(pod)) is pod:
+            del self._successors[meta.key(pod)]
         self.mirrors.static.pop(pod.metadata.uid, None)
         self.pod_removed(pod)
 
@@ -170,6 +179,8 @@ class Dispatcher:
             self.group.start(self._delete_mirror(mirror), f"delete mirror of {pod.metadata.name}")
         self._finished.discard(uid)
         self.workers.forget(uid)
+        if (successor := self._successors.pop(meta.key(pod), None)) is not None:
+            self.static_set(successor)
         self.statuses.forget(uid)
         self.sync.forget(uid)
         self.pleg.forget(uid)

@@ -267,9 +267,7 @@ class Kubelet:
     def _guard_resources(self, group: tasks.TaskGroup) -> None:
         """Keep logs small, and the node alive when memory or disk run short."""
         config, cri = self.config, self.cri
-        rotation = log_rotation.LogRotation(
-            cri, self.clock, self.pleg.running, config.container_log_max_size, config.container_log_max_files
-        )
+        rotation = log_rotation.LogRotation(cri, self.clock, self.pleg.running, config)
         group.start(rotation.run(), "log rotation")
         eviction = eviction_loop.EvictionLoop(
             self.clock, config, cri, self.workers, self.events, self.dispatcher.all_pods

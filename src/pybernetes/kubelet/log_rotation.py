@@ -7,6 +7,7 @@
 Upstream: pkg/kubelet/logs/container_log_manager.go.
 """
 
+import asyncio
 import gzip
 import logging
 import pathlib
@@ -14,11 +15,10 @@ import shutil
 from collections.abc import Callable, Iterable
 
 from pybernetes.aio import clock as clocks
+from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import runtime
 
 logger = logging.getLogger(__name__)
-
-_PERIOD = 10.0
 
 
 class LogRotation:
@@ -29,19 +29,17 @@ class LogRotation:
         cri: runtime.Runtime,
         clock: clocks.Clock,
         running: Callable[[], Iterable[runtime.ContainerStatus]],
-        max_size: int,
-        max_files: int,
+        config: configs.KubeletConfig,
     ) -> None:
         self._cri = cri
         self._clock = clock
         self._running = running
-        self._max_size = max_size
-        self._max_files = max_files
+        self._config = config
 
     async def run(self) -> None:
-        """Look every ten seconds, until cancelled."""
+        """Look now and then, until cancelled."""
         while True:
-            await self._clock.sleep(_PERIOD)
+            await self._clock.sleep(self._config.container_log_monitor_interval)
             for container in list(self._running()):
                 try:
                     await self.look_at(container)
@@ -54,13 +52,13 @@ class LogRotation:
             return False
         path = pathlib.Path(container.log_path)
         try:
-            if path.stat().st_size < self._max_size:
+            if path.stat().st_size < self._config.container_log_max_size:
                 return False
         except FileNotFoundError:
             # A rotation before this one renamed the log, but the runtime was not told.
             await self._cri.reopen_container_log(container.id)
             return False
-        self._tidy(path)
+        await asyncio.to_thread(self._tidy, path)
         aside = path.with_name(f"{path.name}.{self._clock.now():%Y%m%d-%H%M%S}")
         path.rename(aside)
         try:
@@ -74,7 +72,7 @@ class LogRotation:
         """Make room for one more: compress what was put aside, remove the oldest."""
         aside = sorted(one for one in path.parent.glob(f"{path.name}.*") if not one.name.endswith(".tmp"))
         # One file is the log itself, one will be put aside now.
-        excess = len(aside) - max(0, self._max_files - 2)
+        excess = len(aside) - max(0, self._config.container_log_max_files - 2)
         for old in aside[: max(0, excess)]:
             old.unlink()
         for one in aside[max(0, excess) :]:

@@ -161,10 +161,13 @@ class PodSync:
                 await parts.volumes.mount(pod)
             except manager.VolumeError as failure:
                 raise runtime_manager.SyncError(str(failure), failure.retry_after) from failure
-        names = [one.name for one in pod.spec.imagePullSecrets]
-        if not names:
-            return []
-        return list((await parts.cache.get_all(core.Secret, pod.metadata.namespace, names)).values())
+        names = [one.name for one in pod.spec.imagePullSecrets if one.name]
+        secrets = await parts.cache.get_all(core.Secret, pod.metadata.namespace, names)
+        if missing := [name for name in names if name not in secrets]:
+            message = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); "
+            message += "attempting to pull the image may not succeed."
+            parts.events.pod(pod, recording.WARNING, recording.PULL_SECRET_MISSING, message)
+        return list(secrets.values())
 
     def _note_reasons(self, uid: str, result: runtime_manager.SyncResult) -> None:
         reasons = self._reasons.setdefault(uid, {})

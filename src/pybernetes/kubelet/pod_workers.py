@@ -133,6 +133,10 @@ class PodWorkers:
         """The uids of all pods that have a worker."""
         return set(self._workers)
 
+    def pods(self) -> list[core.Pod]:
+        """Every pod that has a worker."""
+        return [one.pod for one in self._workers.values()]
+
     def termination_requested(self, uid: str) -> bool:
         """Whether the pod is on its way out."""
         worker = self._workers.get(uid)

@@ -6,11 +6,13 @@ import json
 import pathlib
 
 import pytest
+from tests.node.kubelet import real_node
 from tests.node.kubelet.real_node import NODE, Node
 
 from pybernetes.api.types import core
 from pybernetes.cluster import images
 from pybernetes.http import spdy, websocket
+from pybernetes.kubelet.cri import client as cri_client
 
 pytestmark = pytest.mark.node
 
@@ -165,18 +167,25 @@ async def test_a_new_kubelet_leaves_containers_alone(node: Node) -> None:
     assert pod.status.containerStatuses == before.status.containerStatuses
 
 
-async def test_a_static_pod_outlives_its_mirror(node: Node) -> None:
-    """Seed K5: a manifest in the folder is a Pod; deleting its mirror stops nothing."""
+async def test_a_static_pod_outlives_its_mirror(node: Node, tmp_path: pathlib.Path) -> None:
+    """Seed K5; and a new version of it begins when the old one has ended."""
     folder = pathlib.Path(node.agent.config.static_pod_path)
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "fixed"},
-        "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "c", "image": images.DEMO_IMAGE}]},
-    }
-    (folder / ".part").write_text(json.dumps(manifest))
-    (folder / ".part").rename(folder / "fixed.json")
     name = f"fixed-{NODE}"
+
+    def write(version: str) -> None:
+        script = f"trap 'sleep 0.3; echo {version} ended >> /log/all; exit' TERM; echo {version} began >> /log/all; "
+        container = {
+            "name": "c",
+            "image": images.DEMO_IMAGE,
+            "command": ["sh", "-c", script + "while :; do sleep 0.05; done"],
+            "volumeMounts": [{"name": "log", "mountPath": "/log"}],
+        }
+        spec = {"containers": [container], "volumes": [{"name": "log", "hostPath": {"path": str(tmp_path)}}]}
+        manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fixed"}, "spec": spec}
+        (folder / ".part").write_text(json.dumps(manifest))
+        (folder / ".part").rename(folder / "fixed.json")
+
+    write("one")
     mirror = await node.ready(name)
     started = mirror.status.containerStatuses[0].containerID
     await node.pods.delete(name, "default", grace_period=0)
@@ -184,8 +193,40 @@ async def test_a_static_pod_outlives_its_mirror(node: Node) -> None:
         name, lambda pod: pod.metadata.uid != mirror.metadata.uid and pod.status.phase == "Running"
     )
     assert again.status.containerStatuses[0].containerID == started
+    write("two")
+    await node.until(name, lambda pod: bool(pod.status.containerStatuses) and started not in _ids(pod) and _runs(pod))
     (folder / "fixed.json").unlink()
     await node.cluster.wait("v1", "Pod", lambda pods: not pods, "default")
+    assert (tmp_path / "all").read_text().splitlines() == ["one began", "one ended", "two began", "two ended"]
+
+
+def _ids(pod: core.Pod) -> list[str]:
+    return [one.containerID for one in pod.status.containerStatuses]
+
+
+def _runs(pod: core.Pod) -> bool:
+    return all(one.state.running is not None for one in pod.status.containerStatuses)
+
+
+async def test_a_log_is_followed_over_its_rotation(real: cri_client.CriClient, tmp_path: pathlib.Path) -> None:
+    settings = {"container_log_max_size": 10_000, "container_log_max_files": 3, "container_log_monitor_interval": 0.2}
+    script = "for i in $(seq 20); do head -c 3000 /dev/zero | tr '\\0' x; echo; sleep 0.1; done; echo done; sleep 1000"
+    async with real_node.start(real, tmp_path, **settings) as node:
+        await node.run("wordy", "sh", "-c", script, terminationGracePeriodSeconds=1)
+        pod = await node.ready("wordy")
+        url = node.url("/containerLogs/default/wordy/c?follow=true")
+        text = b""
+        async with await node.http.stream("GET", url, node.headers, b"", None) as answer:
+            async for piece in answer:
+                text += piece
+                if text.endswith(b"done\n"):
+                    break
+        assert text == (b"x" * 3000 + b"\n") * 20 + b"done\n"
+        (folder,) = (tmp_path / "logs").glob(f"*_{pod.metadata.uid}/c")
+        names = sorted(one.name for one in folder.iterdir())
+        assert names[0] == "0.log"
+        assert len(names) == 3
+        assert names[1].endswith(".gz")
 
 
 async def test_a_debug_container_joins_a_running_pod(node: Node) -> None:

@@ -181,3 +181,9 @@ async def test_last_words(node: Node, script: str, policy: str, message: str) ->
     ended = pod.status.containerStatuses[0].state.terminated
     assert ended is not None
     assert ended.message == message
+
+
+async def test_a_missing_pull_secret_is_told(node: Node) -> None:
+    await node.run("plain", imagePullSecrets=[{"name": "none"}])
+    await node.ready("plain")
+    assert (await node.event("plain")).startswith("Unable to retrieve some image pull secrets (none);")

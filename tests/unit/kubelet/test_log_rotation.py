@@ -3,6 +3,7 @@ import pathlib
 import pytest
 
 from pybernetes.aio import clock as clocks
+from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import log_rotation
 from pybernetes.kubelet.cri import runtime
 
@@ -20,11 +21,15 @@ class Runtime:
         self.path.touch()
 
 
+def settings(size: int, files: int) -> configs.KubeletConfig:
+    return configs.KubeletConfig("n", container_log_max_size=size, container_log_max_files=files)
+
+
 async def test_large_logs_are_put_aside_and_the_oldest_go(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "0.log"
     clock = clocks.VirtualClock()
     cri = Runtime(path)
-    rotation = log_rotation.LogRotation(cri, clock, list, max_size=10, max_files=4)  # type: ignore[arg-type]
+    rotation = log_rotation.LogRotation(cri, clock, list, settings(10, 4))  # type: ignore[arg-type]
     container = runtime.ContainerStatus("id", "c", 0, runtime.ContainerState.RUNNING, log_path=str(path))
     path.write_text("small")
     assert not await rotation.look_at(container)
