@@ -54,23 +54,19 @@ class StoredObjects:
             extract=self._extract,
             identity=(kind.api_version, kind.kind),
         )
-        self._starting: asyncio.Future[None] | None = None
+        self._loading = asyncio.Lock()
+        self._started = False
 
     async def ready(self) -> watchcache.WatchCache:
-        """The watch cache, started by the first who asks."""
-        if self.cache.state is watchcache.State.READY:
-            return self.cache
-        if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_future()
-            try:
-                await self.cache.start()
-            except backends.StorageError as failure:
-                self._starting.set_result(None)
-                self._starting = None
-                raise errors.InternalError(failure) from failure
-            self._starting.set_result(None)
-        elif not self._starting.done():
-            await self._starting
+        """The watch cache, started by the first who asks; if that one goes away meanwhile, by the next."""
+        if not self._started:
+            async with self._loading:
+                if not self._started:
+                    try:
+                        await self.cache.start()
+                    except backends.StorageError as failure:
+                        raise errors.InternalError(failure) from failure
+                    self._started = True
         return self.cache
 
     async def stop(self) -> None:
