@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from pybernetes.aio import clock as clocks
+from pybernetes.aio import tasks
 from pybernetes.api import kinds
 from pybernetes.apimachinery import errors, meta, timestamps
 from pybernetes.apiserver import peers
@@ -189,9 +190,8 @@ class Maker:
             await self._ensure(meta.new_object("v1", "Namespace", name))
 
     async def roles(self) -> None:
-        """Upstream's default roles and bindings."""
-        for obj in default_roles.objects():
-            await self._ensure(obj, _mend_role)
+        """Upstream's default roles and bindings; side by side, so that they share the store's commits."""
+        await tasks.gather(*(self._ensure(obj, _mend_role) for obj in default_roles.objects()), name="roles")
 
     async def priority_classes(self) -> None:
         """The two classes of the system itself."""
