@@ -12,7 +12,7 @@ from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.subresources import relay
 from pybernetes.apiserver.verbs import options
 from pybernetes.http import errors as http_errors
-from pybernetes.http import messages
+from pybernetes.http import messages, websocket
 
 Object = dict[str, Any]
 Query = list[tuple[str, str]]
@@ -42,7 +42,10 @@ async def log(context: contexts.RequestContext, store: stores.Store) -> contexts
         text = (await source.read_all()).decode("utf-8", "replace").strip()
         raise _refused(source.status, text, info.name)
     headers = [("Cache-Control", "no-cache, private"), ("Content-Type", "text/plain")]
-    return messages.StreamResponse(200, headers, lambda writer: relay.copy(source, writer))
+    answer = messages.StreamResponse(200, headers, lambda writer: relay.copy(source, writer))
+    if websocket.is_upgrade(context.request):
+        return websocket.as_messages(context.request, answer, clock=context.clock)
+    return answer
 
 
 def _refused(status: int, text: str, name: str) -> errors.StatusError:
