@@ -146,15 +146,18 @@ async def remove_node(namespace: str) -> None:
 
 
 def enter(namespace: str, host_name: str) -> None:
-    """Bring this process, and all that it starts, into a network namespace, under a host name of its own.
+    """Bring this process, and all that it starts, into a network namespace ("": the machine's), under a host name.
 
     Call before there is a second thread.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    with (NAMESPACES / namespace).open() as file:
-        if library.setns(file.fileno(), _CLONE_NEWNET) or library.unshare(_CLONE_NEWUTS):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(NAMESPACES / namespace))
+    failed = library.unshare(_CLONE_NEWUTS)
+    if namespace and not failed:
+        with (NAMESPACES / namespace).open() as file:
+            failed = library.setns(file.fileno(), _CLONE_NEWNET)
+    if failed:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), namespace)
     socket.sethostname(host_name)
     configure_kernel()
 

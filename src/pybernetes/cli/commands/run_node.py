@@ -25,8 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         report.failed(f"no cluster in {paths.root}")
         return 1
     logs.configure(level=config.verbosity)
-    if namespace := config.namespace(arguments.index):
-        network.enter(namespace, config.node_name(arguments.index))
+    network.enter(config.namespace(arguments.index), config.node_name(arguments.index))
     work = join.run_node(config, paths, arguments.index, report)
     uvloop.run(processes.reporting(allinone.supervise(work, "node"), report))
     return 0
