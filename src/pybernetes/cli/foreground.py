@@ -11,7 +11,7 @@ from typing import Any
 import uvloop
 
 from pybernetes.client import leader_election
-from pybernetes.cluster import allinone
+from pybernetes.cluster import supervision
 from pybernetes.cluster.standalone import connections, leading, status_server
 from pybernetes.telemetry import logs
 
@@ -30,7 +30,7 @@ def run(work: Coroutine[Any, Any, None], name: str, arguments: argparse.Namespac
         except leader_election.LeadershipLost:
             problems.append("leaderelection lost")
 
-    uvloop.run(allinone.supervise(guarded(), name))
+    uvloop.run(supervision.supervise(guarded(), name))
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -7,18 +7,13 @@ authentication, authorization or admission. Simulated nodes live here too.
 import asyncio
 import contextlib
 import dataclasses
-import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
-from pybernetes.api.types import core
-from pybernetes.apimachinery import errors
-from pybernetes.client import rest
-from pybernetes.cluster import components, identities, pki, processes, tracing
+from pybernetes.cluster import components, dns_service, identities, pki, processes, supervision, tracing
 from pybernetes.cluster import config as configs
 from pybernetes.controllers import context as controller_context
 from pybernetes.controllers import manager
@@ -27,11 +22,6 @@ from pybernetes.http import tls
 from pybernetes.telemetry import logs, traces
 
 logger = logs.get("cluster")
-
-DNS_INDEX = 10
-"""The place of the cluster DNS in the service range."""
-DNS_SERVICE = "kube-dns"
-DNS_PORTS = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +59,7 @@ async def run_control_plane(
         report.stage("controllers and scheduler")
         simulated = _SimulatedNodes(who, clock, group)
         await simulated.follow(config)
-        settle_memory()
+        supervision.settle_memory()
         with simulated.following(paths), tracing.on_request(paths, group):
             report.ready()
             await group.wait()
@@ -86,7 +76,7 @@ async def _start_others(
     scheduling = components.scheduler(who, clock)
     group.start(scheduling.run(), "scheduler")
     if config.nodes:
-        await _publish_dns(config, who)
+        await dns_service.publish(who.client(components.ADMIN, components.MASTERS), config)
     await group.until(controllers.started.wait(), "controllers started")
     await group.until(scheduling.started.wait(), "scheduler started")
 
@@ -141,98 +131,3 @@ def _sockets(config: configs.ClusterConfig) -> list[socket.socket]:
         one.bind((address, config.port))
         bound.append(one)
     return bound
-
-
-async def _publish_dns(config: configs.ClusterConfig, who: identities.Identities) -> None:
-    """The Service `kube-dns`: each node adds its own server to it, and its Pods ask that one only."""
-    labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
-    address = config.service_address(DNS_INDEX)
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": DNS_SERVICE, "namespace": "kube-system", "labels": labels},
-        "spec": {"clusterIP": address, "ports": DNS_PORTS, "internalTrafficPolicy": "Local"},
-    }
-    client = who.client(components.ADMIN, components.MASTERS)
-    for obj in (*_dns_rights(), service):
-        await put(client, obj)
-
-
-async def put(client: rest.Client, obj: dict[str, Any]) -> None:
-    """Create the object, or patch the one that is there."""
-    resource = client.dynamic(obj["apiVersion"], obj["kind"])
-    name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace", "")
-    try:
-        await resource.patch(name, obj, namespace)
-    except errors.NotFound:
-        await resource.create(obj, namespace)
-
-
-def dns_endpoint(node: core.Node, address: str) -> dict[str, Any]:
-    """The DNS server of one node behind the Service; it goes with the node."""
-    name = node.metadata.name
-    owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.metadata.uid}
-    labels = {"kubernetes.io/service-name": DNS_SERVICE, "endpointslice.kubernetes.io/managed-by": "pybernetes"}
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": f"{DNS_SERVICE}-{name}",
-            "namespace": "kube-system",
-            "labels": labels,
-            "ownerReferences": [owner],
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}, "nodeName": name}],
-        "ports": DNS_PORTS,
-    }
-
-
-def _dns_rights() -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the DNS servers may read, as CoreDNS's own manifests have it; and that they may say where they are."""
-    slices = ["list", "watch", "create", "patch"]
-    reads = [
-        {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": slices},
-    ]
-    api, metadata = "rbac.authorization.k8s.io", {"name": "system:coredns"}
-    role = {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": reads}
-    binding = {
-        "apiVersion": f"{api}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": "system:coredns"},
-        "subjects": [{"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"}],
-    }
-    return role, binding
-
-
-@contextlib.asynccontextmanager
-async def until_told_to_stop() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    try:
-        yield told
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
-def settle_memory() -> None:
-    """What was loaded until now stays: keep it out of the collector's way, and let it look less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-
-
-async def supervise(work: Coroutine[Any, Any, None], name: str) -> None:
-    """Run until the work fails or the process is told to stop; then let it end in order."""
-    async with until_told_to_stop() as told, tasks.TaskGroup(name) as group:
-        running = group.start(work, "main")
-        stopping = group.start(told.wait(), "signals")
-        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()

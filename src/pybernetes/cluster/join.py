@@ -12,8 +12,8 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.client import kubeconfig, rest, transport
-from pybernetes.cluster import allinone, images, nodes, processes, runtime, tracing
 from pybernetes.cluster import config as configs
+from pybernetes.cluster import dns_service, images, nodes, processes, runtime, supervision, tracing
 from pybernetes.dns import forward, zone
 from pybernetes.kubelet import config as kubelet_configs
 from pybernetes.kubelet import kubelet
@@ -57,11 +57,11 @@ async def run_node(config: configs.ClusterConfig, paths: configs.Paths, index: i
         await group.until(proxy.ready.wait(), "services")
         await group.until(resolver.ready.wait(), "names")
         node = await agent.client.resource(core.Node).get(name)
-        await allinone.put(names, allinone.dns_endpoint(node, config.node_address(index)))
+        await dns_service.put(names, dns_service.endpoint(node, config.node_address(index)))
         report.stage(f"services and DNS of {name}")
         await group.until(nodes.is_up(agent.client, name), "ready")
         report.stage(f"{name} is Ready")
-        allinone.settle_memory()
+        supervision.settle_memory()
         with tracing.on_request(paths, group):
             report.ready()
             await group.wait()
@@ -86,7 +86,7 @@ def kubelet_config(config: configs.ClusterConfig, paths: configs.Paths, index: i
         container_runtime_endpoint=f"unix://{nodes.runtime_config(paths, config, index).socket}",
         node_ip=config.node_address(index),
         pod_cidr=config.node_range(index),
-        cluster_dns=(config.service_address(allinone.DNS_INDEX),),
+        cluster_dns=(config.service_address(dns_service.DNS_INDEX),),
         cluster_domain=config.domain,
         address=config.node_address(index),
         tls_cert_file=str(paths.pki / f"kubelet-serving-{name}.crt"),

@@ -6,7 +6,7 @@ import pathlib
 import uvloop
 
 from pybernetes.cli.commands import kube_controller_manager
-from pybernetes.cluster import allinone, processes
+from pybernetes.cluster import allinone, processes, supervision
 from pybernetes.cluster import config as configs
 from pybernetes.telemetry import logs
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     logs.configure(level=config.verbosity)
     work = allinone.run_control_plane(config, paths, report, choices(config.controller_manager_args))
-    uvloop.run(processes.reporting(allinone.supervise(work, "control plane"), report))
+    uvloop.run(processes.reporting(supervision.supervise(work, "control plane"), report))
     return 0
 
 

@@ -5,8 +5,8 @@ import pathlib
 
 import uvloop
 
-from pybernetes.cluster import allinone, join, network, processes
 from pybernetes.cluster import config as configs
+from pybernetes.cluster import join, network, processes, supervision
 from pybernetes.telemetry import logs
 
 
@@ -27,5 +27,5 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure(level=config.verbosity)
     network.enter(config.namespace(arguments.index), config.node_name(arguments.index))
     work = join.run_node(config, paths, arguments.index, report)
-    uvloop.run(processes.reporting(allinone.supervise(work, "node"), report))
+    uvloop.run(processes.reporting(supervision.supervise(work, "node"), report))
     return 0
