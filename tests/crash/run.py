@@ -240,7 +240,7 @@ class Crasher:
         if name.startswith("6-8"):
             self._clock.call_later(delay, hit)
         # a step that does not come (again) is hit at rest
-        self._clock.call_later(self._random.random() * 2 if name.startswith("10-38") else 3.0, hit)
+        self._clock.call_later(self._random.random() if name.startswith("10-38") else 1.5, hit)
         await killed.wait()
         self.kills += 1
         self.counts[f"{part} at {name}"] += 1
@@ -364,6 +364,8 @@ async def crash(where: place.Place, kills: int, seed: int, progress: Callable[[s
         await where.resume()
         crasher = Crasher(where, seed)
         await crasher.run(kills, progress)
+        if isinstance(where, place.Up) and (said := await where.check()):
+            raise Failed(said)
     finally:
         await where.stop()
     return crasher
