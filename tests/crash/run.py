@@ -143,7 +143,8 @@ class Chatter:
                     self._notes.problems.append(f"the only writer of {name} was told {error}")
                 if error.code in (404, 409):
                     self._present[name] = await self._read(name)
-                else:
+                else:  # a store that broke off may have written all the same
+                    unsure = True
                     await self._clock.sleep(0.05)
 
     async def _read(self, name: str) -> Object | None:
