@@ -1,5 +1,6 @@
 """A way into a test's cluster for clients of other processes: a TLS socket on loopback, and kubeconfigs for it."""
 
+import dataclasses
 import pathlib
 import tempfile
 
@@ -29,10 +30,10 @@ class Outside:
         context = tls.server_context(pair.certificate, pair.key, self._authority.certificate)
         self._server = http_server.Server(
             lambda request: self.handler(request),
-            clock=clock,
+            clock=clocks.RealClock(),  # it is real time on the other side of a socket
             tls=context,
             host=ADDRESS,
-            settings=components.http_settings(),
+            settings=dataclasses.replace(components.http_settings(), drain_timeout=0.0),
         )
         self._directory = tempfile.TemporaryDirectory(prefix="pybernetes-test-")
 

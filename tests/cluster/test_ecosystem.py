@@ -1,0 +1,106 @@
+"""Other people's clients work with a test's cluster through its kubeconfig (the extra `ecosystem` installs them)."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pybernetes.testing import objects
+from pybernetes.testing.cluster import Cluster
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.cluster(nodes=1)]
+Object = dict[str, Any]
+
+
+def is_available(found: list[Object]) -> bool:
+    return any(one.get("status", {}).get("availableReplicas") == 2 for one in found)
+
+
+async def test_the_official_client(cluster: Cluster) -> None:
+    kubernetes = pytest.importorskip("kubernetes")
+    path = await cluster.kubeconfig()
+
+    def work() -> list[str]:
+        with kubernetes.config.new_client_from_config(str(path)) as client:
+            apps, core = kubernetes.client.AppsV1Api(client), kubernetes.client.CoreV1Api(client)
+            apps.create_namespaced_deployment("default", objects.deployment("web", replicas=1))
+            apps.patch_namespaced_deployment_scale("web", "default", {"spec": {"replicas": 2}})
+            watch = kubernetes.watch.Watch()
+            for event in watch.stream(apps.list_namespaced_deployment, "default", timeout_seconds=30):
+                if event["object"].status.available_replicas == 2:
+                    watch.stop()
+            pods = core.list_namespaced_pod("default", label_selector="app=web").items
+            with pytest.raises(kubernetes.client.ApiException, match="AlreadyExists"):
+                apps.create_namespaced_deployment("default", objects.deployment("web"))
+            return [pod.status.phase for pod in pods]
+
+    assert await asyncio.to_thread(work) == ["Running", "Running"]
+
+
+async def test_kr8s(cluster: Cluster) -> None:
+    pytest.importorskip("kr8s")
+    from kr8s import asyncio as kr8s
+    from kr8s.asyncio import objects as kinds
+
+    api = await kr8s.api(kubeconfig=str(await cluster.kubeconfig()))
+    deployment = await kinds.Deployment(objects.deployment("web", replicas=1), api=api)
+    await deployment.create()
+    await deployment.scale(2)
+    await deployment.wait("condition=Available")
+    await cluster.wait("apps/v1", "Deployment", is_available)
+    pods = [pod async for pod in api.get("pods", namespace="default", label_selector={"app": "web"})]
+    assert [pod.status.phase for pod in pods] == ["Running", "Running"]
+    await deployment.delete()
+    assert not await deployment.exists()
+
+
+async def test_lightkube(cluster: Cluster) -> None:
+    lightkube = pytest.importorskip("lightkube")
+    from lightkube.resources import apps_v1, core_v1
+
+    config = lightkube.KubeConfig.from_file(str(await cluster.kubeconfig()))
+    client = lightkube.AsyncClient(config=config)
+    wanted = apps_v1.Deployment.from_dict(objects.deployment("web", replicas=2))
+    await client.apply(wanted, field_manager="test")
+    async for _, found in client.watch(apps_v1.Deployment, namespace="default"):
+        if found.status is not None and found.status.availableReplicas == 2:
+            break
+    pods = [pod async for pod in client.list(core_v1.Pod, namespace="default", labels={"app": "web"})]
+    assert [pod.status.phase for pod in pods] == ["Running", "Running"]
+    await client.delete(apps_v1.Deployment, "web", namespace="default")
+    await client.close()
+
+
+async def test_kopf(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    kopf = pytest.importorskip("kopf")
+    monkeypatch.setenv("KUBECONFIG", str(await cluster.kubeconfig()))
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.create("configmaps", labels={"greet": "yes"}, registry=registry)
+    def greet(name: str, patch: Any, **_: Any) -> None:
+        patch["data"] = {"greeting": f"hello {name}"}
+
+    kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    stop, ready = asyncio.Event(), asyncio.Event()
+    operator = asyncio.ensure_future(
+        kopf.operator(
+            registry=registry,
+            settings=settings,
+            standalone=True,
+            namespaces=["default"],
+            stop_flag=stop,
+            ready_flag=ready,
+        )
+    )
+    metadata = {"name": "world", "labels": {"greet": "yes"}}
+    await cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    await cluster.wait(
+        "v1",
+        "ConfigMap",
+        lambda maps: any(one.get("data") == {"greeting": "hello world"} for one in maps),
+        "default",
+    )
+    stop.set()
+    await operator
