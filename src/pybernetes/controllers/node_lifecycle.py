@@ -204,6 +204,8 @@ class NodeLifecycleController:
                 "spec": {"taints": [meta.to_dict(one) for one in taints] or None},
             }
             await self._node_resource.patch(node.metadata.name, patch)
+            if evict:
+                node_zones.EVICTIONS.labels(node_zones.zone_key(node)).inc()
         return None if evict else wait
 
     def _eviction_wait(self, node: core.Node) -> float | None:

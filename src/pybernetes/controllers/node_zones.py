@@ -8,8 +8,18 @@ from collections.abc import Iterable
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
 from pybernetes.controllers import context, node_taints
+from pybernetes.telemetry import metrics
 
 NORMAL, PARTIAL, FULL = "Normal", "PartialDisruption", "FullDisruption"
+_ZONES = {
+    kind: metrics.DEFAULT.gauge(f"node_collector_{name}", text, ("zone",))
+    for kind, name, text in (
+        ("size", "zone_size", "How many nodes a zone has"),
+        ("health", "zone_health", "What part of a zone's nodes is ready, in per cent"),
+        ("unhealthy", "unhealthy_nodes_in_zone", "How many nodes of a zone are not ready"),
+    )
+}
+EVICTIONS = metrics.DEFAULT.counter("node_collector_evictions_total", "Nodes tainted so that Pods leave", ("zone",))
 _EXCLUDED = "node.kubernetes.io/exclude-disruption"
 
 
@@ -49,6 +59,10 @@ class Zones:
             if _EXCLUDED not in node.metadata.labels:
                 count = counts.setdefault(zone_key(node), [0, 0])
                 count[node_taints.ready_status(node) != "True"] += 1
+        for zone, (ready, not_ready) in counts.items():
+            _ZONES["size"].labels(zone).set(ready + not_ready)
+            _ZONES["health"].labels(zone).set(100 * ready / (ready + not_ready))
+            _ZONES["unhealthy"].labels(zone).set(not_ready)
         states = {zone: zone_state(ready, not_ready, self._settings) for zone, (ready, not_ready) in counts.items()}
         if states == self.states:
             return False

@@ -14,12 +14,16 @@ from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import controller, informer
 from pybernetes.controllers import node_taints, pod_control
 from pybernetes.controllers.context import ControllerContext
-from pybernetes.telemetry import logs, traces
+from pybernetes.telemetry import logs, metrics, traces
 
 logger = logs.get("podgc")
 
 QUARANTINE = 40.0
 TERMINATED = "terminated"
+_FORCED, _FAILED = (
+    metrics.DEFAULT.counter(f"pod_gc_collector_force_delete_{what}_total", text, ("namespace", "reason"))
+    for what, text in (("pods", "Pods deleted by force"), ("pod_errors", "Pods that could not be deleted by force"))
+)
 _PARALLEL = 50
 
 
@@ -84,7 +88,7 @@ class PodGCController:
         else:
             pod = self._pods.by_key(name)
             if pod is not None and pod.metadata.deletionTimestamp is not None and self._is_abandoned(pod):
-                await self._force_delete(pod)
+                await self._force_delete(pod, "out-of-service" if pod.spec.nodeName else "unscheduled")
 
     async def _gc_terminated(self) -> None:
         ended = [pod for key in self._terminated if (pod := self._pods.by_key(key)) is not None]
@@ -95,7 +99,8 @@ class PodGCController:
         ended.sort(key=lambda pod: (pod.status.reason != "Evicted", pod.metadata.creationTimestamp, pod.metadata.name))
         for start in range(0, surplus, _PARALLEL):
             some = ended[start : min(start + _PARALLEL, surplus)]
-            await tasks.gather(*map(self._force_delete, some), name="delete terminated pods")
+            deletions = [self._force_delete(pod, TERMINATED) for pod in some]
+            await tasks.gather(*deletions, name="delete terminated pods")
 
     async def _gc_orphaned(self, node: str) -> None:
         if self._nodes.get("", node) is not None:
@@ -111,9 +116,9 @@ class PodGCController:
                 "lastTransitionTime": timestamps.format_time(self._clock.now()),
             }
             for pod in pod_control.on_node(self._pods, node):
-                await self._force_delete(pod, condition)
+                await self._force_delete(pod, "orphaned", condition)
 
-    async def _force_delete(self, pod: core.Pod, condition: dict[str, str] | None = None) -> None:
+    async def _force_delete(self, pod: core.Pod, reason: str, condition: dict[str, str] | None = None) -> None:
         traces.step(36, meta.key(pod))
         name, namespace = pod.metadata.name, pod.metadata.namespace
         logger.info("PodGC is force deleting Pod", extra=logs.kv(pod=meta.key(pod)))
@@ -128,6 +133,10 @@ class PodGCController:
             await self._resource.delete(name, namespace, grace_period=0, uid=pod.metadata.uid)
         except errors.NotFound:
             return
+        except errors.StatusError:
+            _FAILED.labels(namespace, reason).inc()
+            raise
+        _FORCED.labels(namespace, reason).inc()
 
 
 def _out_of_service(node: core.Node) -> bool:

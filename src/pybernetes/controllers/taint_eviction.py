@@ -8,6 +8,14 @@ from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import controller, informer
 from pybernetes.controllers import node_taints, pod_control
 from pybernetes.controllers.context import ControllerContext
+from pybernetes.telemetry import metrics
+
+_DELETIONS = metrics.DEFAULT.counter("taint_eviction_controller_pod_deletions_total", "Pods deleted for a taint")
+_DURATION = metrics.DEFAULT.histogram(
+    "taint_eviction_controller_pod_deletion_duration_seconds",
+    "From the end of a Pod's time on a tainted node to its deletion",
+    buckets=(0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240),
+)
 
 
 class TaintEvictionController:
@@ -74,6 +82,8 @@ class TaintEvictionController:
         if since + allowed > now:
             return since + allowed - now
         await self._evict(pod)
+        _DELETIONS.labels().inc()
+        _DURATION.labels().observe(self._clock.monotonic() - since - allowed)
         del self._since[key]
         return None
 

@@ -6,6 +6,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.controllers import context, node_taints, node_zones
+from pybernetes.telemetry import metrics
 
 LIFECYCLE, EVICTION, GC = "node-lifecycle-controller", "taint-eviction-controller", "pod-garbage-collector-controller"
 LEASE = "coordination.k8s.io/v1/Lease"
@@ -81,6 +82,7 @@ async def test_a_silent_node_becomes_unknown_and_loses_its_pods(cluster):
     await alive(cluster, "n2", seconds=60)
     assert [pod.metadata.name for pod in await cluster.live_pods()] == ["stays"]
     assert ("TaintManagerEviction", "Marking for deletion Pod default/goes") in await cluster.events("goes")
+    assert "\ntaint_eviction_controller_pod_deletions_total " in metrics.DEFAULT.render().decode()
     gone = await cluster.get("Pod", "goes")
     reasons = {one["type"]: one.get("reason") for one in gone["status"]["conditions"]}
     assert reasons["DisruptionTarget"] == "DeletionByTaintManager"
@@ -148,6 +150,8 @@ async def test_pods_of_a_node_that_is_gone_are_removed(cluster):
     assert len(await cluster.list_all("Pod")) == 2
     await cluster.settle(10)
     assert await cluster.list_all("Pod") == []
+    counted = 'pod_gc_collector_force_delete_pods_total{namespace="default",reason="orphaned"}'
+    assert counted in metrics.DEFAULT.render().decode()
 
 
 async def test_ended_pods_beyond_the_threshold_are_removed(cluster):
@@ -225,6 +229,9 @@ async def test_zones_slow_down():
     assert zones.wait("") == 0.0
     assert zones.update(nodes(4, 6))
     assert zones.wait("") is None
+    shown = metrics.DEFAULT.render().decode()
+    for line in ('zone_size{zone=""} 10', 'zone_health{zone=""} 40', 'unhealthy_nodes_in_zone{zone=""} 6'):
+        assert f"node_collector_{line}" in shown
     assert zones.update(nodes(40, 60)) is False
     assert zones.update(nodes(0, 5))
     assert zones.all_disrupted
