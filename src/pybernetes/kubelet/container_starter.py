@@ -71,10 +71,12 @@ class ContainerStarter:
         """Start it; the answer is the container's id."""
         try:
             image = await self.images.ensure(pod, container, place.secrets, place.sandbox_config)
+            mounts = await self._image_mounts(pod, container, place)
         except start_errors.StartError as failure:
             self._failed(pod, container, f"Error: {failure.reason}")
             raise
         config = await self._config(pod, container, status, place, image)
+        config["mounts"] += mounts
         try:
             container_id = await self._cri.create_container(place.sandbox_id, config, place.sandbox_config)
         except runtime.CriError as failure:
@@ -89,6 +91,21 @@ class ContainerStarter:
         traces.step(26, meta.key(pod), f"container {container.name}")
         self._events.container(pod, container, recording.NORMAL, recording.STARTED, "Container started")
         return container_id
+
+    async def _image_mounts(
+        self, pod: core.Pod, container: runtime_status.AnyContainer, place: Place
+    ) -> list[runtime.Message]:
+        """Mounts of image volumes, which the runtime makes by itself."""
+        images = {one.name: one.image for one in pod.spec.volumes if one.image is not None}
+        mounts = []
+        for mount in container.volumeMounts:
+            source = images.get(mount.name)
+            if source is None:
+                continue
+            wanted = core.Container(name="", image=source.reference, imagePullPolicy=source.pullPolicy)
+            image = await self.images.ensure(pod, wanted, place.secrets, place.sandbox_config)
+            mounts.append(convert.image_mount(mount, image.id, source.reference))
+        return mounts
 
     async def run_post_start(
         self, pod: core.Pod, container: runtime_status.AnyContainer, container_id: str, ip: str

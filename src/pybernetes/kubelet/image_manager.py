@@ -14,7 +14,7 @@ from typing import Any
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
-from pybernetes.kubelet import keyed_backoff, recording, runtime_status, start_errors
+from pybernetes.kubelet import keyed_backoff, pulled_images, recording, runtime_status, start_errors
 from pybernetes.kubelet.cri import runtime
 
 _NAME = re.compile(
@@ -28,10 +28,17 @@ _DEFAULT_REGISTRY = "index.docker.io"
 class ImageManager:
     """`ensure` answers with the reference of an image that is there, or raises a `StartError`."""
 
-    def __init__(self, cri: runtime.Runtime, clock: clocks.Clock, events: recording.Events) -> None:
+    def __init__(
+        self,
+        cri: runtime.Runtime,
+        clock: clocks.Clock,
+        events: recording.Events,
+        pulled: pulled_images.PulledImages | None = None,
+    ) -> None:
         self._cri = cri
         self._clock = clock
         self._events = events
+        self.pulled = pulled or pulled_images.PulledImages()
         self._backoff = keyed_backoff.KeyedBackoff(clock)
         self._failures: dict[str, tuple[float, str]] = {}
         """by pod and image: when the last pull failed, and how"""
@@ -54,7 +61,7 @@ class ImageManager:
         policy = container.imagePullPolicy or "IfNotPresent"
         if policy != "Always":
             present = await self._inspect(pod, container, image)
-            if present is not None:
+            if present is not None and self.pulled.may_use(image, present.id, matching_credentials(image, secrets)):
                 message = f'Container image "{requested}" already present on machine and can be accessed by the pod'
                 self._events.container(pod, container, recording.NORMAL, recording.PULLED, message)
                 return present
@@ -93,7 +100,7 @@ class ImageManager:
         self._events.container(pod, container, recording.NORMAL, recording.PULLING, f'Pulling image "{requested}"')
         begin = self._clock.monotonic()
         try:
-            reference = await self._pull_with_credentials(image, secrets, sandbox_config)
+            status = await self._pull_with_credentials(image, secrets, sandbox_config)
         except runtime.CriError as failure:
             message = f'Failed to pull image "{requested}": {failure}'
             self._events.container(pod, container, recording.WARNING, recording.FAILED, message)
@@ -102,7 +109,6 @@ class ImageManager:
             self._failures[key] = (now, f"{start_errors.IMAGE_PULL}: {failure}")
             raise start_errors.StartError(start_errors.IMAGE_PULL, str(failure), self._backoff.delay(key)) from failure
         self._failures.pop(key, None)
-        status = await self._cri.image_status(reference) or runtime.Image(id=reference)
         took = timestamps.format_duration(int((self._clock.monotonic() - begin) * 1000) * 1_000_000)
         message = f'Successfully pulled image "{requested}" in {took} ({took} including waiting). '
         message += f"Image size: {status.size} bytes."
@@ -111,17 +117,25 @@ class ImageManager:
 
     async def _pull_with_credentials(
         self, image: str, secrets: Sequence[core.Secret], sandbox_config: runtime.Message
-    ) -> str:
+    ) -> runtime.Image:
         """Try each matching credential; the last failure counts."""
-        credentials = matching_credentials(image, secrets)
-        if not credentials:
-            return await self._cri.pull_image(image, None, sandbox_config)
         failure: runtime.CriError | None = None
-        for auth in credentials:
-            try:
-                return await self._cri.pull_image(image, auth, sandbox_config)
-            except runtime.CriError as error:
-                failure = error
+        candidates: list[pulled_images.Credential | None] = [*matching_credentials(image, secrets)] or [None]
+        used = None
+        brought = ""
+        self.pulled.begin(image)
+        try:
+            for used in candidates:
+                try:
+                    auth = used.auth if used is not None else None
+                    reference = await self._cri.pull_image(image, auth, sandbox_config)
+                    status = await self._cri.image_status(reference) or runtime.Image(id=reference)
+                    brought = status.id
+                    return status
+                except runtime.CriError as error:
+                    failure = error
+        finally:
+            self.pulled.end(image, brought, used)
         assert failure is not None
         raise failure
 
@@ -150,10 +164,10 @@ def registry_and_path(image: str) -> tuple[str, str]:
     return head, repository if colon else rest
 
 
-def matching_credentials(image: str, secrets: Iterable[core.Secret]) -> list[runtime.Auth]:
+def matching_credentials(image: str, secrets: Iterable[core.Secret]) -> list[pulled_images.Credential]:
     """Credentials of pull secrets that fit the image, the most specific first."""
     host, path = registry_and_path(image)
-    found: list[tuple[int, runtime.Auth]] = []
+    found: list[tuple[int, pulled_images.Credential]] = []
     for secret in secrets:
         for address, entry in _entries(secret):
             pattern_host, _, pattern_path = _strip_scheme(address).partition("/")
@@ -162,8 +176,10 @@ def matching_credentials(image: str, secrets: Iterable[core.Secret]) -> list[run
             if pattern_host == "docker.io":
                 pattern_host = _DEFAULT_REGISTRY
             if _host_matches(host, pattern_host) and path.startswith(pattern_path.rstrip("/")):
-                found.append((len(pattern_path), _auth(entry)))
-    return [auth for _, auth in sorted(found, key=lambda one: -one[0])]
+                metadata = secret.metadata
+                one = pulled_images.Credential(_auth(entry), metadata.uid, metadata.namespace, metadata.name)
+                found.append((len(pattern_path), one))
+    return [one for _, one in sorted(found, key=lambda one: -one[0])]
 
 
 def _entries(secret: core.Secret) -> list[tuple[str, dict[str, Any]]]:

@@ -43,6 +43,7 @@ from pybernetes.kubelet import (
     pod_workers,
     prober,
     probes,
+    pulled_images,
     recording,
     resources,
     runtime_manager,
@@ -192,7 +193,10 @@ class Kubelet:
 
     def _runtime_manager(self, http: http_client.HttpClient) -> runtime_manager.RuntimeManager:
         hooks = lifecycle_hooks.Hooks(self.cri, http, self.clock)
-        images = image_manager.ImageManager(self.cri, self.clock, self.events)
+        file = None if self.config.simulated else self.config.root_dir / "image_manager" / "pulled.json"
+        pulled = pulled_images.PulledImages(file)
+        self.node.images_seen = pulled.keep
+        images = image_manager.ImageManager(self.cri, self.clock, self.events, pulled)
         source: container_starter.SurroundingsSource = surroundings.SimulatedSurroundings()
         if self.cache is not None and self.volumes is not None:
             source = surroundings.RealSurroundings(self.config, self.cache, self.volumes, self._environment_sources)

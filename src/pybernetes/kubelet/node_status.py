@@ -77,6 +77,7 @@ class NodeStatus:
         self.hurry = asyncio.Event()
         """Set when something is known to have changed"""
         self.pleg_healthy: Callable[[], bool] = lambda: True
+        self.images_seen: Callable[[set[str]], None] = lambda _: None
         self.runtime = RuntimeView(runtime.Version("", "", ""))
         self.capacity = capacity(config, host)
         self.allocatable = allocatable(config, self.capacity)
@@ -93,6 +94,7 @@ class NodeStatus:
             if not version.runtime_name:
                 version = await self._cri.version()
             images = tuple(await self._cri.list_images())
+            self.images_seen({one.id for one in images})
             self.runtime = RuntimeView(version, await self._cri.status(), "", images)
         except runtime.CriError as failure:
             self.runtime = dataclasses.replace(self.runtime, failure=f"container runtime is down: {failure}")

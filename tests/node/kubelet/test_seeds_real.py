@@ -125,6 +125,8 @@ async def test_private_images_need_their_secret(node: Node) -> None:
         await Shown(node, "without").until("ErrImagePull")
         await node.run("with", container=pull, imagePullSecrets=[{"name": "login"}])
         await node.ready("with")
+        await node.run("later", container={"image": registry.image, "imagePullPolicy": "IfNotPresent"})
+        await Shown(node, "later").until("ErrImagePull")
 
 
 async def test_status_follows_the_containers(node: Node) -> None:

@@ -1,5 +1,6 @@
 import base64
 import json
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
-from pybernetes.kubelet import image_manager, recording, start_errors
+from pybernetes.kubelet import image_manager, pulled_images, recording, start_errors
 from pybernetes.kubelet.cri import runtime, simulated
 
 MakePod = Callable[..., core.Pod]
@@ -54,8 +55,8 @@ def test_the_most_specific_credentials_come_first() -> None:
     packed = {"auth": base64.b64encode(b"u2:p2").decode()}
     secret = pull_secret(**{"r.example": plain, "https://r.example/team": packed, "other.example": plain})
     found = image_manager.matching_credentials("r.example/team/app:1", [secret])
-    assert [(one.username, one.password) for one in found] == [("u2", "p2"), ("u1", "p1")]
-    assert [one.username for one in image_manager.matching_credentials("r.example/app", [secret])] == ["u1"]
+    assert [(one.auth.username, one.auth.password) for one in found] == [("u2", "p2"), ("u1", "p1")]
+    assert [one.auth.username for one in image_manager.matching_credentials("r.example/app", [secret])] == ["u1"]
     assert image_manager.matching_credentials("x.r.example/app", [secret]) == []
     wild = pull_secret(**{"*.r.example": plain})
     assert len(image_manager.matching_credentials("x.r.example/app", [wild])) == 1
@@ -64,18 +65,18 @@ def test_the_most_specific_credentials_come_first() -> None:
 class World:
     """An image manager over a fake runtime, and what it said."""
 
-    def __init__(self) -> None:
+    def __init__(self, pulled: pulled_images.PulledImages | None = None) -> None:
         self.clock = clocks.VirtualClock()
         self.cri = simulated.FakeRuntime(self.clock)
         self.said: list[str] = []
-        self.images = image_manager.ImageManager(self.cri, self.clock, recording.Events(self, "n1"))
+        self.images = image_manager.ImageManager(self.cri, self.clock, recording.Events(self, "n1"), pulled)
 
     def event(self, obj: core.ObjectReference, type: str, reason: str, message: str) -> None:
         self.said.append(f"{reason}: {message}")
 
-    async def ensure(self, pod: core.Pod) -> str:
+    async def ensure(self, pod: core.Pod, *secrets: core.Secret) -> str:
         try:
-            await self.images.ensure(pod, pod.spec.containers[0], (), {})
+            await self.images.ensure(pod, pod.spec.containers[0], secrets, {})
         except start_errors.StartError as failure:
             return f"{failure.reason}: {failure.message}"
         return ""
@@ -101,6 +102,39 @@ async def test_policies(make_pod: MakePod) -> None:
         'Pulling: Pulling image "img"',
         pulled,
     ]
+
+
+async def test_an_image_is_for_whom_could_pull_it(make_pod: MakePod, tmp_path: pathlib.Path) -> None:
+    """Seed K3: what was pulled with a secret is not for pods that have none."""
+    image, file = "r.example/private:1", tmp_path / "pulled.json"
+    secret = pull_secret(**{"r.example": {"username": "u", "password": "p"}})
+    other = pull_secret(**{"r.example": {"username": "u", "password": "wrong"}})
+    other = msgspec.structs.replace(other, metadata=msgspec.structs.replace(other.metadata, name="t"))
+    pod = pod_of(make_pod, "IfNotPresent", image)
+    world = World(pulled_images.PulledImages(file))
+    assert await world.ensure(pod, secret) == ""
+    world.images = image_manager.ImageManager(
+        world.cri, world.clock, recording.Events(world, "n1"), pulled_images.PulledImages(file)
+    )
+    world.cri.unpullable.add(image)
+    assert (await world.ensure(pod)).startswith("ErrImagePull")
+    assert (await world.ensure(pod_of(make_pod, "Never", image))).startswith("ErrImageNeverPull")
+    assert (await world.ensure(pod, other)).startswith("ImagePullBackOff")
+    assert await world.ensure(pod, secret) == ""
+
+
+def test_records_of_pulls(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "pulled.json"
+    images = pulled_images.PulledImages(file)
+    assert images.may_use("a:1", "id-0", ())  # preloaded
+    images.begin("a:1")
+    assert not pulled_images.PulledImages(file).may_use("a:1", "id-1", ())  # died on the way
+    images.end("a:1", "id-1")
+    assert pulled_images.PulledImages(file).may_use("a:2", "id-1", ())
+    assert not images.may_use("b:1", "id-1", ())
+    images.keep(())
+    images.keep(())
+    assert pulled_images.PulledImages(file).may_use("b:1", "id-1", ())
 
 
 async def test_back_off(make_pod: MakePod) -> None:

@@ -217,6 +217,16 @@ def _mount(one: Mount) -> Message:
     return message
 
 
+def image_mount(mount: core.VolumeMount, image: str, reference: str) -> Message:
+    """A read-only mount of an image's files."""
+    return {
+        "container_path": mount.mountPath,
+        "readonly": True,
+        "image": {"image": image, "user_specified_image": reference},
+        "image_sub_path": mount.subPath,
+    }
+
+
 def container_annotations(pod: core.Pod, container: runtime_status.AnyContainer, attempt: int) -> dict[str, str]:
     """What a kubelet that restarts must find again beside the container."""
     result = {

@@ -82,8 +82,8 @@ class VolumeManager:
         paths: dict[str, pathlib.Path] = {}
         failed: list[str] = []
         for volume in pod.spec.volumes:
-            if volume.name not in used:
-                continue
+            if volume.name not in used or volume.image is not None:
+                continue  # images are mounted by the runtime
             try:
                 paths[volume.name] = await self._set_up(pod, volume)
             except (ValueError, OSError, errors.StatusError, transport.TransportError) as failure:
@@ -217,8 +217,11 @@ class VolumeManager:
     ) -> list[convert.Mount]:
         """The volume mounts of a container."""
         mounted = self._mounted.get(pod.metadata.uid)
+        images = {one.name for one in pod.spec.volumes if one.image is not None}
         result = []
         for index, mount in enumerate(container.volumeMounts):
+            if mount.name in images:
+                continue
             path = mounted.paths.get(mount.name) if mounted is not None else None
             if path is None:
                 raise content.ContentError(

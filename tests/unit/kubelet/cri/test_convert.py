@@ -198,3 +198,13 @@ def test_messages_fit_the_protocol(make_pod: MakePod) -> None:
     api.PodSandboxConfig(**convert.sandbox_config(pod, 0, SANDBOX))
     message = api.ContainerConfig(**convert.container_config(pod, pod.spec.containers[0], options))
     assert message.linux.security_context.run_as_user.value == 1
+
+
+def test_image_volumes_are_mounted_by_the_runtime(make_pod: MakePod) -> None:
+    mount = core.VolumeMount(name="v", mountPath="/v", subPath="deep")
+    assert convert.image_mount(mount, "sha256:1", "img:1") == {
+        "container_path": "/v",
+        "readonly": True,
+        "image": {"image": "sha256:1", "user_specified_image": "img:1"},
+        "image_sub_path": "deep",
+    }
