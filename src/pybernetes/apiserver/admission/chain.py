@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pybernetes.apiserver.admission import (
     default_toleration_seconds,
+    limit_ranger,
     namespace_lifecycle,
     node_restriction,
     priority,
@@ -21,6 +22,7 @@ from pybernetes.apiserver.admission.attributes import Attributes, Plugin
 
 DEFAULT_PLUGINS: tuple[Plugin, ...] = (
     namespace_lifecycle.NamespaceLifecycle(),
+    limit_ranger.LimitRanger(),
     service_account.ServiceAccount(),
     node_restriction.NodeRestriction(),
     taint_nodes_by_condition.TaintNodesByCondition(),

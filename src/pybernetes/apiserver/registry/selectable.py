@@ -16,7 +16,12 @@ Extract = Callable[[Object], Mapping[str, str]]
 _EVENT = {
     f"involvedObject.{name}": f"involvedObject.{name}"
     for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-} | {"reason": "reason", "reportingComponent": "reportingComponent", "source": "source.component", "type": "type"}
+} | {
+    "reason": "reason",
+    "reportingComponent": "reportingComponent",
+    "source": "source.component|reportingComponent",
+    "type": "type",
+}
 
 TABLE: dict[tuple[str, str], Mapping[str, str]] = {
     ("", "pods"): {
@@ -49,7 +54,7 @@ TABLE: dict[tuple[str, str], Mapping[str, str]] = {
     },
     ("resource.k8s.io", "resourceslices"): {"spec.nodeName": "spec.nodeName", "spec.driver": "spec.driver"},
 }
-"""Label of the selector → where its value is in the stored object, beside the metadata of every kind."""
+"""Label of the selector → where its value is in the stored object (`|`: or else there), beside metadata."""
 
 RENAMED: dict[tuple[str, str], Mapping[str, str]] = {
     ("events.k8s.io", "events"): {
@@ -85,7 +90,7 @@ def rename(kind: kinds.Kind, label: str) -> str:
 def extractor(kind: kinds.Kind, more: Sequence[str] = ()) -> Extract:
     """A function from a stored object to its selectable fields; `more` are paths of a custom resource."""
     places = dict(TABLE.get((kind.storage_group, kind.plural)) or {}) | {path: path for path in more}
-    rows = tuple((label, tuple(path.split(".")), _SPECIAL_ZERO.get(path, "")) for label, path in places.items())
+    rows = tuple((label, _paths(path), _SPECIAL_ZERO.get(path, "")) for label, path in places.items())
     namespaced = kind.namespaced
 
     def extract(obj: Object) -> Mapping[str, str]:
@@ -93,11 +98,18 @@ def extractor(kind: kinds.Kind, more: Sequence[str] = ()) -> Extract:
         found = {"metadata.name": metadata["name"]}
         if namespaced:
             found["metadata.namespace"] = metadata.get("namespace", "")
-        for label, path, zero in rows:
-            found[label] = _text(obj, path, zero)
+        for label, (path, *others), zero in rows:
+            value = _text(obj, path, zero)
+            for other in others:
+                value = value or _text(obj, other, zero)
+            found[label] = value
         return found
 
     return extract
+
+
+def _paths(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path.split(".")) for path in text.split("|"))
 
 
 def _text(obj: Any, path: tuple[str, ...], zero: str) -> str:
