@@ -31,7 +31,7 @@ def decode(body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = _decode_leniently(body)
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
-        raise failure.DecodeError(syntax.MAX_DEPTH_EXCEEDED)
+        raise failure.DecodeError(syntax.error(body.decode("utf-8", "surrogateescape"), MAX_DEPTH))
     return value
 
 

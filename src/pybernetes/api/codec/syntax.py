@@ -6,7 +6,6 @@ Upstream: encoding/json scanner.go. Pure.
 import re
 
 UNEXPECTED_END = "unexpected end of JSON input"
-MAX_DEPTH_EXCEEDED = "exceeded max depth"
 
 _blank = re.compile(r"[ \t\r\n]*").match
 _literal = {"t": "true", "f": "false", "n": "null"}
@@ -56,7 +55,7 @@ class _Scanner:
                 closing = "}" if char == "{" else "]"
                 if len(stack) >= self.max_depth:
                     self.position -= 1
-                    self.fail(MAX_DEPTH_EXCEEDED)
+                    self.fail("exceeded max depth")
                 if self.peek() == closing:
                     self.position += 1
                 else:

@@ -83,7 +83,7 @@ def volume_spec(found: fieldpath.ErrorList, where: str, spec: Object, name: str,
         found.append(fieldpath.required(where + ".accessModes"))
     claims.access_modes(found, where + ".accessModes", modes or [])
     if not inline:
-        _capacity(found, where + ".capacity", spec.get("capacity") or {})
+        _capacity(found, where + ".capacity", spec.get("capacity"))
     _reclaim_policy(found, where + ".persistentVolumeReclaimPolicy", spec, inline=inline)
     nodes = spec.get("nodeAffinity")
     if nodes is not None and inline:
@@ -97,12 +97,13 @@ def volume_spec(found: fieldpath.ErrorList, where: str, spec: Object, name: str,
     _classes(found, where, spec, inline=inline)
 
 
-def _capacity(found: fieldpath.ErrorList, where: str, given: Object) -> None:
+def _capacity(found: fieldpath.ErrorList, where: str, capacity: Object | None) -> None:
+    given = capacity or {}
     if not given:
         found.append(fieldpath.required(where))
     if set(given) != {"storage"}:
         shown = {name: str(formats.amount(given[name])) for name in sorted(given)}
-        found.append(fieldpath.not_supported(where, shown, ("storage",)))
+        found.append(fieldpath.not_supported(where, None if capacity is None else shown, ("storage",)))
     for name, value in given.items():
         amount = formats.amount(value)
         if amount.value() < 0:
