@@ -83,7 +83,7 @@ def volume_spec(found: fieldpath.ErrorList, where: str, spec: Object, name: str,
         found.append(fieldpath.required(where + ".accessModes"))
     claims.access_modes(found, where + ".accessModes", modes or [])
     if not inline:
-        _capacity(found, where + ".capacity", spec.get("capacity"))
+        _capacity(found, where + ".capacity", spec.get("capacity") or {})
     _reclaim_policy(found, where + ".persistentVolumeReclaimPolicy", spec, inline=inline)
     nodes = spec.get("nodeAffinity")
     if nodes is not None and inline:
@@ -97,13 +97,12 @@ def volume_spec(found: fieldpath.ErrorList, where: str, spec: Object, name: str,
     _classes(found, where, spec, inline=inline)
 
 
-def _capacity(found: fieldpath.ErrorList, where: str, capacity: Object | None) -> None:
-    given = capacity or {}
+def _capacity(found: fieldpath.ErrorList, where: str, given: Object) -> None:
     if not given:
         found.append(fieldpath.required(where))
     if set(given) != {"storage"}:
-        shown = {name: str(formats.amount(given[name])) for name in sorted(given)}
-        found.append(fieldpath.not_supported(where, None if capacity is None else shown, ("storage",)))
+        shown = {name: str(formats.amount(given[name])) for name in sorted(given)} or None
+        found.append(fieldpath.not_supported(where, shown, ("storage",)))
     for name, value in given.items():
         amount = formats.amount(value)
         if amount.value() < 0:
