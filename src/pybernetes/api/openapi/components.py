@@ -88,15 +88,6 @@ def _add_facts(name: str, node: dict[str, Any]) -> None:
             (written["items"] if field.repeated else written)["enum"] = list(values)
 
 
-def _zero(field: table.Field) -> Any:
-    """What Go writes for the field when nobody has set it."""
-    if not field.always_present or field.repeated or field.mapped:
-        return None
-    if field.message is None:
-        return _ZEROS.get(field.scalar)
-    return {} if plans.is_struct(field.message) else None
-
-
 def _v3(node: Any) -> Any:
     """References get their prefix, and beside other words they must stand in `allOf`."""
     if isinstance(node, list):
