@@ -8,7 +8,9 @@ the watch cache, as with the embedded backends. What others write becomes visibl
     CLOSED --start--> FOLLOWING --watch breaks--> next endpoint, from the newest revision --> FOLLOWING
                           \\--history gone meanwhile--> subscribers are told that they lost track
 
-A write whose connection breaks may have happened or not: it raises Unavailable and is not sent again.
+A write whose connection breaks may have happened or not. Sent again it cannot happen twice, because it names the
+revision it expects; if it fails now and its value is there, it happened before (values hold a uid, no other write is
+alike). Only when etcd stays away is the caller told that nobody knows.
 Path: 9 a new revision is stored.
 Upstream: k8s.io/apiserver/pkg/storage/etcd3 (store.go, watcher.go, compact.go).
 """
@@ -28,6 +30,9 @@ PAGE = 2_000
 """Records of a list in one answer of etcd."""
 REACH_SECONDS = 3.0
 """How long an answer waits for the feed; while the watch is being opened again it may be behind."""
+RESOLVE_SECONDS = 10.0
+"""How long to find out whether a write happened whose connection broke."""
+RETRY_SECONDS = 0.2
 FIRST_KEY = b"\0"
 PROTOBUF = b"k8s\0"
 NOT_JSON = "is stored as protobuf; run kube-apiserver with --storage-media-type application/json"
@@ -171,7 +176,8 @@ class EtcdBackend:
         answer = await self._write(key, 0, {"request_put": {"key": self._outer(key), "value": value}})
         if not answer.succeeded:
             raise backend.KeyExists(key)
-        return Record(key, value, answer.header.revision, answer.header.revision)
+        made = answer.responses[-1].response_range.kvs[0].mod_revision
+        return Record(key, value, made, made)
 
     async def update(self, key: str, value: bytes, *, expected: int) -> Record:
         """Replace the value if `mod_revision` is `expected`."""
@@ -191,15 +197,20 @@ class EtcdBackend:
     async def _write(self, key: str, expected: int, operation: dict[str, Any]) -> Any:
         """Do it if the key is at the expected revision; then or else tell what is there."""
         self._check_open()
-        outer = self._outer(key)
-        compare = {"target": etcd_wire.MOD_REVISION, "key": outer, "mod_revision": expected}
-        written = {"request_range": {"key": outer, "keys_only": True}}
-        there = {"request_range": {"key": outer}}
-        answer = await self._connection.call(
-            "Txn", again=False, compare=[compare], success=[operation, written], failure=[there]
-        )
+        transaction = _transaction(self._outer(key), expected, operation)
+        end, doubtful = self._clock.monotonic() + RESOLVE_SECONDS, False
+        while True:
+            try:
+                answer = await self._connection.call("Txn", again=False, **transaction)
+                break
+            except backend.Unavailable as failure:
+                doubtful = doubtful or isinstance(failure, etcd_wire.Unknown)
+                if not doubtful or self._clock.monotonic() > end:
+                    raise
+            await self._clock.sleep(RETRY_SECONDS)
+            self._check_open()
         await self._reach(answer.header.revision)
-        return answer
+        return _as_done(answer, operation) if doubtful and not answer.succeeded else answer
 
     def _found(self, key: str, answer: Any) -> Any:
         kvs = answer.responses[-1].response_range.kvs
@@ -284,8 +295,6 @@ class EtcdBackend:
 
         self._group.start(compact(), "compact")
 
-    # -- in common ---------------------------------------------------------------------------------------------------
-
     async def _reach(self, revision: int) -> None:
         """Return when subscribers have heard of everything up to that revision, or the watch is broken for long."""
         if revision > self.newest:
@@ -330,6 +339,21 @@ class EtcdBackend:
     def _check_open(self) -> None:
         if not self._open:
             raise backend.Unavailable("the store was closed")
+
+
+def _transaction(key: bytes, expected: int, operation: dict[str, Any]) -> dict[str, Any]:
+    compare = {"target": etcd_wire.MOD_REVISION, "key": key, "mod_revision": expected}
+    written, there = {"request_range": {"key": key, "keys_only": True}}, {"request_range": {"key": key}}
+    return {"compare": [compare], "success": [operation, written], "failure": [there]}
+
+
+def _as_done(answer: Any, operation: dict[str, Any]) -> Any:
+    """The refusal of a write that was sent before: as if this were its answer, if what is there shows that it is."""
+    there = answer.responses[0].response_range.kvs
+    put = operation.get("request_put")
+    if put is not None and there and there[0].value == put["value"]:
+        answer.succeeded = True
+    return answer
 
 
 def _give_up(waiting: "asyncio.Future[None]") -> None:

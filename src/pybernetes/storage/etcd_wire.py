@@ -65,6 +65,10 @@ class Refused(Exception):
     """etcd answered that it will not do it, and why."""
 
 
+class Unknown(backend.Unavailable):
+    """The connection broke while etcd had the request: it may have done it."""
+
+
 @functools.cache
 def _messages() -> dict[str, Any]:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -149,7 +153,7 @@ class Connection:
     async def call(self, method: str, *, again: bool, **fields: Any) -> Any:
         """The answer to a request. Raises Unavailable, Refused.
 
-        `again` says that it may be sent twice; a write may not, unless it has certainly not been sent.
+        `again` says that it may be sent twice. A write may not, unless it has certainly not been sent: raises Unknown.
         """
         service, request, response = _METHODS[method]
         message = self._messages[request](**fields)
@@ -169,7 +173,9 @@ class Connection:
                     raise Refused(text) from error
                 failure = self.failure(text)
                 self.next_endpoint()
-                if attempt == 1 or not (again or any(part in text.lower() for part in _NOT_SENT)):
+                if not (again or any(part in text.lower() for part in _NOT_SENT)):
+                    raise Unknown(*failure.args) from error
+                if attempt == 1:
                     raise failure from error
         raise AssertionError("unreachable")
 
