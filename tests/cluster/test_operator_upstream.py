@@ -15,7 +15,7 @@ from pybernetes.client import connect, rest
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "upstream"))
 
-import oracle
+import oracle  # noqa: E402
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow]
 
