@@ -65,6 +65,8 @@ def test_nodes_come_and_go(three_nodes: Any) -> None:
     assert collections.Counter(listed.values()) == {"real": 4, "simulated": 2}
     assert {node["metadata"]["name"] for node in three_nodes.get("nodes")} == listed.keys()
     three_nodes.run("node", "remove", f"{three_nodes.name}-node-4", "simulated-1", "simulated-2")
+    resolver = f"endpointslice/kube-dns-{three_nodes.name}-node-4"
+    three_nodes.kubectl("wait", "-n", "kube-system", resolver, "--for=delete", "--timeout=30s")
     left = {node["metadata"]["name"] for node in three_nodes.get("nodes")}
     assert left == {f"{three_nodes.name}-node-{index}" for index in (1, 2, 3)}
     three_nodes.kubectl("rollout", "status", "deployment/moving", "--timeout=60s")

@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import signal
 
 import uvloop
 
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         report.failed(f"no cluster in {paths.root}")
         return 1
     logs.configure(level=config.verbosity)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that can follow a change
     work = allinone.run_control_plane(config, paths, report, choices(config.controller_manager_args))
     uvloop.run(processes.reporting(supervision.supervise(work, "control plane"), report))
     return 0
