@@ -8,10 +8,10 @@ Upstream: pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables), pkg/kubelet/en
 import base64
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pybernetes.api.types import core
-from pybernetes.kubelet import expansion, resources, runtime_status
+from pybernetes.kubelet import env_file, expansion, resources, runtime_status
 
 
 class MissingSourceError(ValueError):
@@ -30,6 +30,12 @@ class Sources:
     host_ips: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     node_name: str = ""
+    files: Callable[[str, str], str] = lambda volume, _: _no_volume(volume)
+    """the text of a file, by volume and path"""
+
+
+def _no_volume(name: str) -> str:
+    raise MissingSourceError(f'cannot find the volume "{name}" referenced by FileKeyRef')
 
 
 def references(container: runtime_status.AnyContainer) -> tuple[set[str], set[str]]:
@@ -120,6 +126,15 @@ def _value(
             _require(bool(secret_key.optional), f"couldn't find key {secret_key.key} in Secret {wanted}")
             return None
         return _decode(secret.data[secret_key.key])
+    if source.fileKeyRef is not None:
+        file = source.fileKeyRef
+        try:
+            text = env_file.value(sources.files(file.volumeName, file.path), file.key)
+        except (OSError, env_file.EnvFileError) as failure:
+            raise MissingSourceError("couldn't parse env file") from failure
+        if not text:
+            _require(bool(file.optional), f'environment variable key "{file.key}" not found in file "{file.path}"')
+        return text or None
     return None
 
 

@@ -240,6 +240,8 @@ class Kubelet:
         self.events.node(recording.NORMAL, "Starting", "Starting kubelet.")
         if self.groups is not None:
             self.groups.start(node_status.reservable(config, self.node.capacity))
+            message = "Updated Node Allocatable limit across pods"
+            self.events.node(recording.NORMAL, "NodeAllocatableEnforced", message)
         await self.node.refresh_runtime()
         await self.pleg.try_relist()
         if config.register_node:

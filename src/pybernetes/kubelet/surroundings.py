@@ -4,6 +4,7 @@ Path: 15 CRI starts sandbox and containers.
 Upstream: pkg/kubelet/kubelet_pods.go (GenerateRunContainerOptions, makeMounts).
 """
 
+import dataclasses
 import logging
 import pathlib
 import secrets
@@ -49,18 +50,16 @@ class RealSurroundings:
     async def _environment(
         self, pod: core.Pod, container: runtime_status.AnyContainer, ips: tuple[str, ...]
     ) -> dict[str, str]:
-        sources = self._sources(pod, ips)
+        sources = dataclasses.replace(
+            self._sources(pod, ips), files=lambda volume, path: self._volumes.read_file(pod, volume, path)
+        )
         config_maps, hidden = environment.references(container)
         if config_maps or hidden:
             namespace = pod.metadata.namespace
-            sources = environment.Sources(
+            sources = dataclasses.replace(
+                sources,
                 config_maps=await self._cache.get_all(core.ConfigMap, namespace, config_maps),
                 secrets=await self._cache.get_all(core.Secret, namespace, hidden),
-                services=sources.services,
-                pod_ips=sources.pod_ips,
-                host_ips=sources.host_ips,
-                allocatable=sources.allocatable,
-                node_name=sources.node_name,
             )
         return environment.make(pod, container, sources)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.node.kubelet.real_node import NODE, Node
 
 from pybernetes.api.types import core
+from pybernetes.cluster import images
 
 pytestmark = pytest.mark.node
 
@@ -178,6 +179,22 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         with_volume({"configMap": {"name": "settings"}}, {"mountPath": "/etc/k", "subPath": "k", "readOnly": True}),
         "cat /etc/k; (echo x > /etc/k) 2>/dev/null || echo no",
         "valueno\n",
+    ),
+    "env-file": (
+        {
+            "initContainers": [
+                {
+                    "name": "i",
+                    "image": images.DEMO_IMAGE,
+                    "command": ["sh", "-c", "echo \"A='written'\" > /v/env"],
+                    "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+                }
+            ],
+            "volumes": [{"name": "v", "emptyDir": {}}],
+            "container": {"env": variables(A={"fileKeyRef": {"volumeName": "v", "path": "env", "key": "A"}})},
+        },
+        "echo $A",
+        "written\n",
     ),
     "environment": (
         {"container": {"envFrom": [{"prefix": "P_", "configMapRef": {"name": "settings"}}], "workingDir": "/home"}},

@@ -158,6 +158,8 @@ def _projected(pod: core.Pod, volume: core.ProjectedVolumeSource, found: Found) 
             # Only its user may read it; without a known user everybody in the pod may.
             owner = token.user if token.user is not None else user
             result[token.path] = Projected(found.tokens[token].encode(), 0o600 if private else mode, owner)
+        else:
+            raise ContentError("no volume plugin matched")
     return result
 
 

@@ -261,6 +261,17 @@ class VolumeManager:
         finally:
             os.close(found)
 
+    def read_file(self, pod: core.Pod, volume: str, path: str) -> str:
+        """The text of a file in a volume."""
+        mounted = self._mounted.get(pod.metadata.uid)
+        if mounted is None or volume not in mounted.paths:
+            raise content.ContentError(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+        root = os.path.realpath(mounted.paths[volume])
+        found = os.path.realpath(os.path.join(root, path))
+        if not found.startswith(root + os.sep):
+            raise mounts.SubPathError(f"{path!r} is outside of volume")
+        return pathlib.Path(found).read_text(encoding="utf-8", errors="surrogateescape")
+
     # -- tear down ---------------------------------------------------------------------------------------------------
 
     async def unmount(self, uid: str) -> None:
