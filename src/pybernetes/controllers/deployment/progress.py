@@ -201,8 +201,8 @@ def next_check(deployment: apps.Deployment, status: apps.DeploymentStatus, now: 
     current = find(deployment.status.conditions, PROGRESSING)
     if not has_deadline(deployment) or current is None:
         return None
-    if complete(deployment, status) or current.reason == TIMED_OUT:
-        return None
+    if complete(deployment, status) or current.reason in (TIMED_OUT, NEW_AVAILABLE):
+        return None  # what has been available once does not time out
     left = (_deadline(deployment, current) - now).total_seconds()
     # One more second: times are stored in whole seconds.
     return max(0.0, left) + 1.0

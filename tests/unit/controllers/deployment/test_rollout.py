@@ -194,3 +194,13 @@ def test_progress(before, after, elapsed, expected):
     if expected is None:
         assert verdict == known
         assert progress.next_check(one, found, NOW) == 60 - elapsed + 1
+
+
+def test_what_was_available_once_does_not_time_out():
+    known = progress.condition(
+        "Progressing", "True", "NewReplicaSetAvailable", "", NOW - datetime.timedelta(seconds=600)
+    )
+    one = deployment(3, status=apps.DeploymentStatus(conditions=(known,)), progressDeadlineSeconds=60)
+    found = progress.rollout_status(one, replica_set("new", 3, 1), [], NOW)
+    assert progress.find(found.conditions, "Progressing") == known
+    assert progress.next_check(one, found, NOW) is None
