@@ -103,13 +103,8 @@ class Up:
             raise RuntimeError(said)
 
     def kill(self, part: str) -> None:
-        """Return when they are gone."""
-        doomed = [os.pidfd_open(pid) for name, pid in self._pids().items() if part in (name, ALL)]
-        for process in doomed:
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-        for process in doomed:
-            select.select([process], [], [])
-            os.close(process)
+        """Kill them; what holds a lock or a port gives it up before this returns."""
+        _kill([pid for name, pid in self._pids().items() if part in (name, ALL)])
 
     async def check(self) -> str:
         """What `storage check` complains of."""
@@ -213,10 +208,8 @@ class Components:
 
     def kill(self, part: str) -> None:
         """Kill our children."""
-        for name in self.parts if part == ALL else (part,):
-            process = self._running.pop(name, None)
-            if process is not None and process.returncode is None:
-                process.kill()
+        doomed = [self._running.pop(name, None) for name in (self.parts if part == ALL else (part,))]
+        _kill([process.pid for process in doomed if process is not None and process.returncode is None])
 
     async def stop(self) -> None:
         """Kill what is left; the folder is the caller's."""
@@ -224,6 +217,17 @@ class Components:
         self.kill(ALL)
         for process in left:
             await process.wait()
+
+
+def _kill(pids: list[int]) -> None:
+    found = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            found.append(os.pidfd_open(pid))
+            os.kill(pid, signal.SIGKILL)
+    for process in found:
+        select.select([process], [], [])
+        os.close(process)
 
 
 def _etcd(port: int, peer_port: int) -> tuple[str, ...]:

@@ -95,6 +95,7 @@ class RequestReader:
         "_held",
         "_info",
         "_known",
+        "_known_headers",
         "_parser",
         "_raw",
         "_refusal",
@@ -123,6 +124,7 @@ class RequestReader:
         self._parser: Any = httptools.HttpRequestParser(self)
         self._block: _Block | None = None
         self._known = b""  # everything from the end of the first line on
+        self._known_headers: messages.Headers | None = None  # what it says; `_block` may be a later request's
         self._held: list[bytes] = []
         self._refusal: messages.Response | None = None
         # of the message being read
@@ -172,8 +174,8 @@ class RequestReader:
         text = target.decode("ascii")
         if not text.isprintable() or " " in text or "%" in text:
             return False
-        assert self._block is not None
-        request = messages.Request("GET", text, self._block.headers, b"", self._info)
+        assert self._known_headers is not None
+        request = messages.Request("GET", text, self._known_headers, b"", self._info)
         self.ready.append(Exchange(request, True, True))
         return True
 
@@ -182,7 +184,7 @@ class RequestReader:
         if data.startswith(b"GET ") and len(self.ready) == 1 and self.ready[0].keep_alive:
             block = self._block
             if block is not None and not block.has_body and block.upgrade is None and block.expect is None:
-                self._known = data[data.find(b"\r\n") :]
+                self._known, self._known_headers = data[data.find(b"\r\n") :], block.headers
 
     @property
     def held_size(self) -> int:

@@ -44,6 +44,16 @@ def test_a_repeated_header_block_gives_the_same_object():
     assert third.get("a") == "2"
 
 
+def test_a_known_request_keeps_its_own_headers():
+    reader = make()
+    mine = b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer mine\r\n\r\n"
+    other = b"PATCH / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer other\r\nContent-Length: 2\r\n\r\n{}"
+    for data in (b"GET /a" + mine, other, b"GET /b" + mine, b"GET /c" + mine.replace(b"mine", b"last"), other):
+        reader.feed(data)
+    said = [exchange.request.headers.get("authorization") for exchange in reader.ready]
+    assert said == ["Bearer mine", "Bearer other", "Bearer mine", "Bearer last", "Bearer other"]
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
