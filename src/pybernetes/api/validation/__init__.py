@@ -4,7 +4,7 @@
 defaulting and after the strategy has put away what the request may not touch. Metadata is judged elsewhere
 (`apiserver/registry/metadata.py`), but for what only built-in kinds ask of it. A kind not listed has no rules.
 
-A check is a function on plain dicts that gives, or appends to, a list of field errors. Places are texts (`formats.py`
+A check is a function on plain dicts that appends to a list of field errors. Places are texts (`formats.py`
 says why). Adding a kind: its functions in the file of its subject, a row in `CREATE` and, where changes have rules, in
 `UPDATE`; a subresource with rules of its own has the key `Kind/subresource`.
 Pure.
@@ -46,8 +46,10 @@ from pybernetes.api.validation import (
 from pybernetes.apimachinery import fieldpath
 
 Object = dict[str, Any]
+Check = Callable[[fieldpath.ErrorList, Object], None]
+Change = Callable[[fieldpath.ErrorList, Object, Object], None]
 
-CREATE: dict[tuple[str, str], Callable[[Object], fieldpath.ErrorList]] = {
+CREATE: dict[tuple[str, str], Check] = {
     ("", "ConfigMap"): config.config_map,
     ("", "Endpoints"): endpoints.endpoints,
     ("", "Event"): event.event,
@@ -96,12 +98,12 @@ CREATE: dict[tuple[str, str], Callable[[Object], fieldpath.ErrorList]] = {
 }
 
 
-def _again(check: Callable[[Object], fieldpath.ErrorList]) -> Callable[[Object, Object], fieldpath.ErrorList]:
+def _again(check: Check) -> Change:
     """A change is judged as a new object would be."""
-    return lambda new, old: check(new)
+    return lambda found, new, old: check(found, new)
 
 
-UPDATE: dict[tuple[str, str], Callable[[Object, Object], fieldpath.ErrorList]] = {
+UPDATE: dict[tuple[str, str], Change] = {
     ("", "ConfigMap"): config.config_map_update,
     ("", "Endpoints"): endpoints.endpoints_update,
     ("", "Event"): _again(event.event),
@@ -179,7 +181,7 @@ def validate(kind: kinds.Kind, obj: Object) -> fieldpath.ErrorList:
         labels.finalizers(found, "metadata.finalizers", obj["metadata"]["finalizers"])
     check = CREATE.get((kind.group, kind.kind))
     if check is not None and not kind.custom:
-        found += check(obj)
+        check(found, obj)
     return found
 
 
@@ -192,5 +194,5 @@ def validate_update(kind: kinds.Kind, new: Object, old: Object, subresource: str
             labels.finalizers(found, "metadata.finalizers", finalizers)
     check = UPDATE.get((kind.group, f"{kind.kind}/{subresource}" if subresource else kind.kind))
     if check is not None and not kind.custom:
-        found += check(new, old)
+        check(found, new, old)
     return found

@@ -24,9 +24,8 @@ POLICIES = ("Percent", "Pods")
 NO_SOURCE = "must populate information for the given metric source"
 
 
-def autoscaler(obj: Object) -> fieldpath.ErrorList:
+def autoscaler(found: fieldpath.ErrorList, obj: Object) -> None:
     """An autoscaler (in version v2)."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
     if least is not None and least < 0:
@@ -49,21 +48,19 @@ def autoscaler(obj: Object) -> fieldpath.ErrorList:
         found.append(fieldpath.required("spec.maxReplicas"))
     elif most < 0:
         found.append(fieldpath.invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
-    return found
 
 
-def autoscaler_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def autoscaler_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Other limits."""
-    return [] if new.get("spec") == old.get("spec") else autoscaler(new)
+    if new.get("spec") != old.get("spec"):
+        autoscaler(found, new)
 
 
-def autoscaler_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def autoscaler_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What it decided."""
-    found: fieldpath.ErrorList = []
     status = new.get("status") or {}
     for field in ("currentReplicas", "desiredReplicas"):
         formats.not_negative(found, f"status.{field}", status.get(field))
-    return found
 
 
 def _reference(found: fieldpath.ErrorList, where: str, given: Object, *, grouped: bool = True) -> None:

@@ -46,9 +46,8 @@ ONE_OF = ('conditions[{"type": "Approved"}]', 'conditions[{"type": "Denied"}]')
 _BLOCK = re.compile(rb"-----BEGIN ([^\n-]+)-----\n(.*?)-----END \1-----", re.DOTALL)
 
 
-def request(obj: Object) -> fieldpath.ErrorList:
+def request(found: fieldpath.ErrorList, obj: Object) -> None:
     """A new request."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     wrong = _wrong_request(base64.b64decode(spec.get("request") or ""))
     if wrong:
@@ -71,7 +70,6 @@ def request(obj: Object) -> fieldpath.ErrorList:
     if seconds is not None and seconds < 600:
         text = "may not specify a duration less than 600 seconds (10 minutes)"
         found.append(fieldpath.invalid("spec.expirationSeconds", seconds, text))
-    return found
 
 
 def _wrong_request(pem: bytes) -> str:
@@ -118,23 +116,24 @@ def _conditions(found: fieldpath.ErrorList, given: Sequence[Object], before: Seq
         found.append(fieldpath.invalid(CONDITIONS, shown, f"must specify at most one of: {allowed}"))
 
 
-def request_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def request_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Metadata alone: verdicts and certificate have paths of their own."""
-    return _update(new, old)
+    _update(found, new, old)
 
 
-def approval_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def approval_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A verdict."""
-    return _update(new, old, verdicts=True)
+    _update(found, new, old, verdicts=True)
 
 
-def status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """The certificate, once."""
-    return _update(new, old, certificate=True)
+    _update(found, new, old, certificate=True)
 
 
-def _update(new: Object, old: Object, *, verdicts: bool = False, certificate: bool = False) -> fieldpath.ErrorList:
-    found: fieldpath.ErrorList = []
+def _update(
+    found: fieldpath.ErrorList, new: Object, old: Object, *, verdicts: bool = False, certificate: bool = False
+) -> None:
     status, before = new.get("status") or {}, old.get("status") or {}
     _conditions(found, status.get("conditions") or [], before.get("conditions") or [])
     issued, was = status.get("certificate") or "", before.get("certificate") or ""
@@ -154,4 +153,3 @@ def _update(new: Object, old: Object, *, verdicts: bool = False, certificate: bo
         found.append(fieldpath.forbidden(CERTIFICATE, "updates may not set certificate content"))
     elif issued != was and was:
         found.append(fieldpath.forbidden(CERTIFICATE, "updates may not modify existing certificate content"))
-    return found

@@ -78,16 +78,14 @@ def _data_source(found: fieldpath.ErrorList, where: str, given: Object) -> None:
         formats.each(found, where + ".namespace", given["namespace"], formats.dns_label)
 
 
-def claim(obj: Object) -> fieldpath.ErrorList:
+def claim(found: fieldpath.ErrorList, obj: Object) -> None:
     """A new claim."""
-    found: fieldpath.ErrorList = []
     spec(found, "spec", obj.get("spec") or {})
-    return found
 
 
-def claim_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def claim_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A bound claim may grow and change its attributes; nothing else of it moves."""
-    found = claim(new)
+    claim(found, new)
     wanted, before = copy.deepcopy(new.get("spec") or {}), copy.deepcopy(old.get("spec") or {})
     if not before.get("volumeName") and wanted.get("volumeName"):
         before["volumeName"] = wanted["volumeName"]
@@ -115,7 +113,6 @@ def claim_update(new: Object, old: Object) -> fieldpath.ErrorList:
             kind = "nil" if attributes[0] is None else "empty string"
             text = f"update to {kind} is forbidden when status.currentVolumeAttributesClassName is not nil"
             found.append(fieldpath.forbidden("spec.volumeAttributesClassName", text))
-    return found
 
 
 def _storage(given: Object) -> Any:
@@ -138,9 +135,8 @@ def _class_upgrade(found: fieldpath.ErrorList, new: Object, old: Object, wanted:
         wanted.pop("storageClassName")
 
 
-def claim_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def claim_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What was given for a claim."""
-    found: fieldpath.ErrorList = []
     status = new.get("status") or {}
     if not (new.get("spec") or {}).get("accessModes"):
         found.append(fieldpath.required("Spec.accessModes"))
@@ -156,7 +152,6 @@ def claim_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
         _resource_key(found, "status.allocatedResources", name)
         if len(found) == count:
             _basic(found, f"status.allocatedResources[{name}]", value)
-    return found
 
 
 def _basic(found: fieldpath.ErrorList, where: str, value: object) -> None:

@@ -31,9 +31,8 @@ def _keys(found: fieldpath.ErrorList, where: str, given: Object) -> None:
             formats.each(found, f"{where}[{key}]", key, formats.config_key)
 
 
-def config_map(obj: Object) -> fieldpath.ErrorList:
+def config_map(found: fieldpath.ErrorList, obj: Object) -> None:
     """A ConfigMap."""
-    found: fieldpath.ErrorList = []
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
     _keys(found, "data", data)
     for key in data:
@@ -42,14 +41,12 @@ def config_map(obj: Object) -> fieldpath.ErrorList:
     _keys(found, "binaryData", binary)
     if sum(map(_size, data.values())) + sum(map(_decoded_size, binary.values())) > LARGEST:
         found.append(fieldpath.too_long("[]", "", LARGEST))
-    return found
 
 
-def config_map_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def config_map_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of a ConfigMap that is not frozen."""
-    found: fieldpath.ErrorList = []
     _frozen(found, new, old, ("data", "binaryData"))
-    return found + config_map(new)
+    config_map(found, new)
 
 
 def _frozen(found: fieldpath.ErrorList, new: Object, old: Object, fields: tuple[str, ...]) -> None:
@@ -62,9 +59,8 @@ def _frozen(found: fieldpath.ErrorList, new: Object, old: Object, fields: tuple[
             found.append(fieldpath.forbidden(field, FROZEN))
 
 
-def secret(obj: Object) -> fieldpath.ErrorList:
+def secret(found: fieldpath.ErrorList, obj: Object) -> None:
     """A Secret."""
-    found: fieldpath.ErrorList = []
     data, kind = obj.get("data") or {}, obj.get("type") or ""
     _keys(found, "data", data)
     if sum(map(_decoded_size, data.values())) > LARGEST:
@@ -82,7 +78,6 @@ def secret(obj: Object) -> fieldpath.ErrorList:
             found.append(fieldpath.required("data[ssh-privatekey]"))
     elif kind == "kubernetes.io/tls":
         found += (fieldpath.required(f"data[{key}]") for key in ("tls.crt", "tls.key") if key not in data)
-    return found
 
 
 def _docker(found: fieldpath.ErrorList, key: str, data: Object) -> None:
@@ -112,9 +107,8 @@ def _syntax(text: str, error: ValueError) -> str:
     return f"invalid character '{shown}' {state}"
 
 
-def secret_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def secret_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of a Secret: never of its type."""
-    found: fieldpath.ErrorList = []
     formats.immutable(found, "type", new.get("type") or "", old.get("type") or "")
     _frozen(found, new, old, ("data",))
-    return found + secret(new)
+    secret(found, new)

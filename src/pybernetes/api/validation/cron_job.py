@@ -14,9 +14,8 @@ LONGEST_NAME = 52
 _zone_part = re.compile(r"[A-Za-z.\-_0-9+]{1,14}").fullmatch
 
 
-def cron_job(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
+def cron_job(found: fieldpath.ErrorList, obj: Object, old: Object | None = None) -> None:
     """A CronJob."""
-    found: fieldpath.ErrorList = []
     spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
     schedule, zone = spec.get("schedule") or "", spec.get("timeZone")
     if not schedule:
@@ -43,12 +42,11 @@ def cron_job(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
     name = obj["metadata"].get("name") or ""
     if old is None and len(name) > LONGEST_NAME:
         found.append(fieldpath.invalid("metadata.name", name, f"must be no more than {LONGEST_NAME} characters"))
-    return found
 
 
-def cron_job_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def cron_job_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one."""
-    return cron_job(new, old)
+    cron_job(found, new, old)
 
 
 def _schedule(found: fieldpath.ErrorList, schedule: str, zone: str | None, zone_before: bool) -> None:

@@ -37,9 +37,8 @@ def endpoint_ip(found: fieldpath.ErrorList, where: str, address: str) -> None:
     formats.each(found, where, address, reachable)
 
 
-def endpoints(obj: Object) -> fieldpath.ErrorList:
+def endpoints(found: fieldpath.ErrorList, obj: Object) -> None:
     """Endpoints."""
-    found: fieldpath.ErrorList = []
     for index, subset in enumerate(obj.get("subsets") or ()):
         place = f"subsets[{index}]"
         if not subset.get("addresses") and not subset.get("notReadyAddresses"):
@@ -50,12 +49,12 @@ def endpoints(obj: Object) -> fieldpath.ErrorList:
         ports = subset.get("ports") or ()
         for at, port in enumerate(ports):
             _port(found, f"{place}.ports[{at}]", port, named=len(ports) > 1)
-    return found
 
 
-def endpoints_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def endpoints_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of Endpoints."""
-    return [] if new.get("subsets") == old.get("subsets") else endpoints(new)
+    if new.get("subsets") != old.get("subsets"):
+        endpoints(found, new)
 
 
 def _address(found: fieldpath.ErrorList, where: str, given: Object) -> None:
@@ -82,28 +81,25 @@ ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 MOST_ADDRESSES, MOST_ENDPOINTS, MOST_PORTS, MOST_HINTS, MOST_LABELS = 100, 1000, 20000, 8, 16
 
 
-def endpoint_slice(obj: Object) -> fieldpath.ErrorList:
+def endpoint_slice(found: fieldpath.ErrorList, obj: Object) -> None:
     """An EndpointSlice."""
-    found: fieldpath.ErrorList = []
     kind = obj.get("addressType") or ""
     formats.one_of(found, "addressType", kind, ADDRESS_TYPES)
     _slice_ports(found, obj.get("ports") or ())
     every = obj.get("endpoints") or ()
     if len(every) > MOST_ENDPOINTS:
         found.append(fieldpath.too_many("endpoints", len(every), MOST_ENDPOINTS))
-        return found
+        return
     for index, endpoint in enumerate(every):
         _endpoint(found, f"endpoints[{index}]", endpoint, kind)
-    return found
 
 
-def endpoint_slice_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def endpoint_slice_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change: never of the type of addresses."""
     same = (new.get("endpoints") or None) == (old.get("endpoints") or None)
-    found = endpoint_slice({**new, "endpoints": None} if same else new)
+    endpoint_slice(found, {**new, "endpoints": None} if same else new)
     if (new.get("addressType") or "") != (old.get("addressType") or ""):
         found.append(fieldpath.invalid("addressType", None, formats.IMMUTABLE))
-    return found
 
 
 def _endpoint(found: fieldpath.ErrorList, where: str, given: Object, kind: str) -> None:

@@ -17,20 +17,19 @@ KEPT_LATER = ("eventTime", "action", "related", "reportingComponent", "reporting
 SHOWN = {"reportingComponent": "reportingController"}
 
 
-def event(obj: Object) -> fieldpath.ErrorList:
+def event(found: fieldpath.ErrorList, obj: Object) -> None:
     """An Event of the core group."""
-    return _legacy(obj, "reportingComponent")
+    _legacy(found, obj, "reportingComponent")
 
 
-def _legacy(obj: Object, controller_field: str) -> fieldpath.ErrorList:
-    found: fieldpath.ErrorList = []
+def _legacy(found: fieldpath.ErrorList, obj: Object, controller_field: str) -> None:
     namespace = obj["metadata"].get("namespace") or ""
     about = (obj.get("involvedObject") or {}).get("namespace") or ""
     cluster_wide = ("", "default") if not obj.get("eventTime") else ("default", "kube-system")
     if (not about and namespace not in cluster_wide) or (about and not obj.get("eventTime") and about != namespace):
         found.append(fieldpath.invalid("involvedObject.namespace", about, ELSEWHERE))
     if not obj.get("eventTime"):
-        return found
+        return
     controller = obj.get("reportingComponent") or ""
     if not controller:
         found.append(fieldpath.required(controller_field))
@@ -41,12 +40,11 @@ def _legacy(obj: Object, controller_field: str) -> fieldpath.ErrorList:
             found.append(fieldpath.required(field))
         if len(text.encode()) > most:
             found.append(fieldpath.invalid(field, "", f"can have at most {most} characters"))
-    return found
 
 
-def new_event(obj: Object) -> fieldpath.ErrorList:
+def new_event(found: fieldpath.ErrorList, obj: Object) -> None:
     """An Event of events.k8s.io."""
-    found = _legacy(obj, "reportingController")
+    _legacy(found, obj, "reportingController")
     _series(found, obj.get("series"))
     if not obj.get("eventTime"):
         found.append(fieldpath.required("eventTime"))
@@ -57,7 +55,6 @@ def new_event(obj: Object) -> fieldpath.ErrorList:
             found.append(fieldpath.invalid(field, "", UNSET))
     if any((obj.get("source") or {}).values()):
         found.append(fieldpath.invalid("source", "", UNSET))
-    return found
 
 
 def _series(found: fieldpath.ErrorList, given: Object | None) -> None:
@@ -69,12 +66,11 @@ def _series(found: fieldpath.ErrorList, given: Object | None) -> None:
         found.append(fieldpath.required("series.lastObservedTime"))
 
 
-def new_event_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def new_event_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Only its series goes on."""
-    found = _legacy(new, "reportingController")
+    _legacy(found, new, "reportingController")
     if new.get("series") != old.get("series"):
         _series(found, new.get("series"))
     for field in (*KEPT, *KEPT_LATER):
         if (new.get(field) or None) != (old.get(field) or None):
             found.append(fieldpath.invalid(SHOWN.get(field, field), new.get(field), formats.IMMUTABLE))
-    return found

@@ -32,15 +32,13 @@ NEEDS_INDEXES = "requires indexed completion mode"
 FROZEN = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
 
 
-def job(obj: Object) -> fieldpath.ErrorList:
+def job(found: fieldpath.ErrorList, obj: Object) -> None:
     """A new Job."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     _generated_selector(found, obj, spec)
     job_spec(found, "spec", spec)
     _selector(found, spec)
     _name_allows_completions(found, obj, spec)
-    return found
 
 
 def _generated_selector(found: fieldpath.ErrorList, obj: Object, spec: Object) -> None:
@@ -290,9 +288,8 @@ def parse_indexes(text: str, completions: int) -> tuple[int, str]:
     return total, ""
 
 
-def job_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def job_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A Job in progress: parallelism, deadlines and suspension may change."""
-    found: fieldpath.ErrorList = []
     spec, before = new["spec"], old["spec"]
     job_spec(found, "spec", spec, same_template=spec.get("template") == before.get("template"))
     _selector(found, spec)
@@ -309,7 +306,6 @@ def job_update(new: Object, old: Object) -> fieldpath.ErrorList:
     for field in FROZEN:
         formats.immutable(found, f"spec.{field}", spec.get(field), before.get(field))
     _name_allows_completions(found, new, spec)
-    return found
 
 
 def _template_update(found: fieldpath.ErrorList, spec: Object, before: Object, status: Object) -> None:

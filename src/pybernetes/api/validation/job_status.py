@@ -35,10 +35,10 @@ def _uncounted(found: fieldpath.ErrorList, status: Object) -> None:
 class _Write:
     """A write of the status: both states, and which parts differ."""
 
-    def __init__(self, new: Object, old: Object) -> None:
+    def __init__(self, found: fieldpath.ErrorList, new: Object, old: Object) -> None:
         self.spec = new.get("spec") or {}
         self.new, self.old = new.get("status") or {}, old.get("status") or {}
-        self.found: fieldpath.ErrorList = []
+        self.found = found
 
     def changed(self, *fields: str) -> bool:
         return any((self.new.get(field) or None) != (self.old.get(field) or None) for field in fields)
@@ -58,9 +58,9 @@ class _Write:
         return self.finished != (_is(self.old, "Complete") or _is(self.old, "Failed"))
 
 
-def job_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def job_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A write of the status."""
-    write = _Write(new, old)
+    write = _Write(found, new, old)
     for field in ("active", "succeeded", "failed", "ready", "terminating"):
         formats.not_negative(write.found, f"status.{field}", write.new.get(field))
     _uncounted(write.found, write.new)
@@ -70,7 +70,6 @@ def job_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
     _indexes(write)
     _together(write)
     _history(write)
-    return write.found
 
 
 def _conditions(write: _Write) -> None:

@@ -13,20 +13,17 @@ _number = r"(0|[1-9]\d*)"
 _version = re.compile(rf"{_number}\.{_number}\.{_number}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?").fullmatch
 
 
-def lease(obj: Object) -> fieldpath.ErrorList:
+def lease(found: fieldpath.ErrorList, obj: Object) -> None:
     """A Lease."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     seconds = spec.get("leaseDurationSeconds")
     if seconds is not None and seconds <= 0:
         found.append(fieldpath.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
     formats.not_negative(found, "spec.leaseTransitions", spec.get("leaseTransitions"))
-    return found
 
 
-def lease_candidate(obj: Object) -> fieldpath.ErrorList:
+def lease_candidate(found: fieldpath.ErrorList, obj: Object) -> None:
     """Somebody who would hold a Lease."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     for field in ("leaseName", "binaryVersion", "strategy"):
         if not spec.get(field):
@@ -35,12 +32,10 @@ def lease_candidate(obj: Object) -> fieldpath.ErrorList:
         if spec.get(field) and not _version(spec[field]):
             text = "must be a valid semantic version"
             found.append(fieldpath.invalid(f"spec.{field}", spec[field], text))
-    return found
 
 
-def lease_candidate_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def lease_candidate_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A candidate stays one for the same Lease."""
-    found = lease_candidate(new)
+    lease_candidate(found, new)
     names = [(one.get("spec") or {}).get("leaseName") for one in (new, old)]
     formats.immutable(found, "spec.leaseName", *names)
-    return found

@@ -14,30 +14,27 @@ def _finalizer(found: fieldpath.ErrorList, where: str, name: str) -> None:
         found.append(fieldpath.invalid(where, name, labels.UNQUALIFIED))
 
 
-def namespace(obj: Object) -> fieldpath.ErrorList:
+def namespace(found: fieldpath.ErrorList, obj: Object) -> None:
     """A new namespace."""
-    found: fieldpath.ErrorList = []
     for name in (obj.get("spec") or {}).get("finalizers") or ():
         _finalizer(found, "spec.finalizers", name)
-    return found
 
 
-def finalize_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def finalize_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Another list of finalizers."""
-    found: fieldpath.ErrorList = []
     for index, name in enumerate((new.get("spec") or {}).get("finalizers") or ()):
         _finalizer(found, f"spec.finalizers[{index}]", name)
-    return found
 
 
-def status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A namespace is Terminating exactly while it is being deleted."""
     phase = (new.get("status") or {}).get("phase") or ""
     if new["metadata"].get("deletionTimestamp"):
         if phase != "Terminating":
             text = "may only be 'Terminating' if `deletionTimestamp` is not empty"
-            return [fieldpath.invalid("status.Phase", phase, text)]
+            found.append(fieldpath.invalid("status.Phase", phase, text))
+            return
     elif phase != "Active":
         text = "may only be 'Active' if `deletionTimestamp` is empty"
-        return [fieldpath.invalid("status.Phase", phase, text)]
-    return []
+        found.append(fieldpath.invalid("status.Phase", phase, text))
+        return

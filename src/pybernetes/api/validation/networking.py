@@ -19,9 +19,8 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 LONGEST_CONTROLLER = 250
 
 
-def network_policy(obj: Object, known: Sequence[str] = ()) -> fieldpath.ErrorList:
+def network_policy(found: fieldpath.ErrorList, obj: Object, known: Sequence[str] = ()) -> None:
     """A NetworkPolicy; `known` are ranges that an older state has already."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     labels.selector(found, "spec.podSelector", spec.get("podSelector"))
     for side, peers in (("ingress", "from"), ("egress", "to")):
@@ -34,13 +33,12 @@ def network_policy(obj: Object, known: Sequence[str] = ()) -> fieldpath.ErrorLis
     types = spec.get("policyTypes") or ()
     if len(types) > len(POLICY_TYPES):
         found.append(fieldpath.invalid("spec.policyTypes", types, "may not specify more than two policyTypes"))
-        return found
+        return
     for index, kind in enumerate(types):
         formats.supported(found, f"spec.policyTypes[{index}]", kind, POLICY_TYPES)
-    return found
 
 
-def network_policy_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def network_policy_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one."""
     known: list[str] = []
     spec = old.get("spec") or {}
@@ -48,7 +46,7 @@ def network_policy_update(new: Object, old: Object) -> fieldpath.ErrorList:
         for rule in spec.get(side) or ():
             blocks = [peer["ipBlock"] for peer in rule.get(peers) or () if peer.get("ipBlock") is not None]
             known += (one for block in blocks for one in (block.get("cidr") or "", *(block.get("except") or ())))
-    return network_policy(new, known)
+    network_policy(found, new, known)
 
 
 def _policy_port(found: fieldpath.ErrorList, where: str, given: Object) -> None:
@@ -108,9 +106,8 @@ def _inside(part: str, whole: str) -> bool:
     return inner.network_address in outer
 
 
-def ingress(obj: Object, *, new: bool = True) -> fieldpath.ErrorList:
+def ingress(found: fieldpath.ErrorList, obj: Object, *, new: bool = True) -> None:
     """An Ingress."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     rules, backend = spec.get("rules") or (), spec.get("defaultBackend")
     if not rules and backend is None:
@@ -134,17 +131,15 @@ def ingress(obj: Object, *, new: bool = True) -> fieldpath.ErrorList:
     if new and noted is not None and name is not None and noted != name:
         text = "must match `ingressClassName` when both are specified"
         found.append(fieldpath.invalid(f"annotations.{CLASS_ANNOTATION}", noted, text))
-    return found
 
 
-def ingress_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def ingress_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one."""
-    return ingress(new, new=False)
+    ingress(found, new, new=False)
 
 
-def ingress_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def ingress_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Where its load balancer listens."""
-    found: fieldpath.ErrorList = []
     balancers = [((one.get("status") or {}).get("loadBalancer") or {}).get("ingress") or () for one in (new, old)]
     known = [one.get("ip") for one in balancers[1]]
     for index, one in enumerate(balancers[0]):
@@ -156,7 +151,6 @@ def ingress_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
             if formats.family(host):
                 text = "must be a DNS name, not an IP address"
                 found.append(fieldpath.invalid(place + ".hostname", host, text))
-    return found
 
 
 def _rule(found: fieldpath.ErrorList, where: str, given: Object) -> None:
@@ -228,9 +222,8 @@ def reference(found: fieldpath.ErrorList, where: str, given: Object) -> None:
         formats.required_name(found, f"{where}.{field}", given.get(field), formats.path_segment)
 
 
-def ingress_class(obj: Object) -> fieldpath.ErrorList:
+def ingress_class(found: fieldpath.ErrorList, obj: Object) -> None:
     """An IngressClass."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     controller, parameters = spec.get("controller") or "", spec.get("parameters")
     if len(controller) > LONGEST_CONTROLLER:
@@ -238,7 +231,6 @@ def ingress_class(obj: Object) -> fieldpath.ErrorList:
     domain_path(found, "spec.controller", controller)
     if parameters is not None:
         _parameters(found, "spec.parameters", parameters)
-    return found
 
 
 def domain_path(found: fieldpath.ErrorList, where: str, given: str) -> None:
@@ -270,62 +262,59 @@ def _parameters(found: fieldpath.ErrorList, where: str, given: Object) -> None:
         found.append(fieldpath.forbidden(where + ".namespace", "`parameters.scope` is set to 'Cluster'"))
 
 
-def ingress_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def ingress_class_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change: never of the controller."""
-    found: fieldpath.ErrorList = []
     controllers = [(one.get("spec") or {}).get("controller") or "" for one in (new, old)]
     formats.immutable(found, "spec.controller", *controllers)
-    return found + ingress_class(new)
+    ingress_class(found, new)
 
 
-def ip_address(obj: Object) -> fieldpath.ErrorList:
+def ip_address(found: fieldpath.ErrorList, obj: Object) -> None:
     """An IPAddress and whom it belongs to."""
-    found: fieldpath.ErrorList = []
     parent = (obj.get("spec") or {}).get("parentRef")
     if parent is None:
-        return [fieldpath.required("spec.parentRef")]
+        found.append(fieldpath.required("spec.parentRef"))
+        return
     if parent.get("group"):
         formats.each(found, "spec.parentRef.group", parent["group"], formats.dns_subdomain)
     formats.required_name(found, "spec.parentRef.resource", parent.get("resource"), formats.path_segment)
     if parent.get("namespace"):
         formats.each(found, "spec.parentRef.namespace", parent["namespace"], formats.path_segment)
     formats.required_name(found, "spec.parentRef.name", parent.get("name"), formats.path_segment)
-    return found
 
 
-def ip_address_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def ip_address_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """An address stays whose it is."""
     parents = [(one.get("spec") or {}).get("parentRef") for one in (new, old)]
-    return [] if parents[0] == parents[1] else [fieldpath.invalid("spec.parentRef", None, formats.IMMUTABLE)]
+    if parents[0] != parents[1]:
+        found.append(fieldpath.invalid("spec.parentRef", None, formats.IMMUTABLE))
 
 
-def service_cidr(obj: Object) -> fieldpath.ErrorList:
+def service_cidr(found: fieldpath.ErrorList, obj: Object) -> None:
     """Ranges of service addresses."""
-    found: fieldpath.ErrorList = []
     ranges, place = (obj.get("spec") or {}).get("cidrs") or [], "spec.cidrs"
     if not ranges:
-        return [fieldpath.required(place, "at least one CIDR required")]
+        found.append(fieldpath.required(place, "at least one CIDR required"))
+        return
     if len(ranges) > 2:
-        return [fieldpath.invalid(place, {"CIDRs": ranges}, "may only hold up to 2 values")]
+        found.append(fieldpath.invalid(place, {"CIDRs": ranges}, "may only hold up to 2 values"))
+        return
     for index, one in enumerate(ranges):
         formats.each(found, f"{place}[{index}]", one, formats.cidr)
     families = [formats.family(one.partition("/")[0]) for one in ranges]
     if len(families) == 2 and families[0] == families[1] != 0:
         text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
         found.append(fieldpath.invalid(place, ranges, text))
-    return found
 
 
-def service_cidr_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def service_cidr_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A second family may come; what is there stays."""
-    found: fieldpath.ErrorList = []
     now, before = ((one.get("spec") or {}).get("cidrs") or [] for one in (new, old))
     if len(now) == len(before):
         for index, (one, was) in enumerate(zip(now, before, strict=True)):
             formats.immutable(found, f"spec.cidrs[{index}]", one, was)
     elif (len(before), len(now)) == (1, 2):
         formats.immutable(found, "spec.cidrs[0]", now[0], before[0])
-        found += service_cidr(new)
+        service_cidr(found, new)
     else:
         found.append(fieldpath.invalid("spec.cidrs", now, formats.IMMUTABLE))
-    return found

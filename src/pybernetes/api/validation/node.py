@@ -19,9 +19,8 @@ FEATURE = (
 _feature = re.compile(r"[A-Z][a-zA-Z0-9]*(/[a-zA-Z][a-zA-Z0-9]*)*").fullmatch
 
 
-def node(obj: Object) -> fieldpath.ErrorList:
+def node(found: fieldpath.ErrorList, obj: Object) -> None:
     """A new node."""
-    found: fieldpath.ErrorList = []
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     _taints(found, "metadata.taints", spec.get("taints") or ())
     _resources(found, status)
@@ -36,7 +35,6 @@ def node(obj: Object) -> fieldpath.ErrorList:
     if len(ranges) > 2 or len(set(families)) != len(families):
         text = "may specify no more than one CIDR for each IP family"
         found.append(fieldpath.invalid("spec.podCIDRs", ranges, text))
-    return found
 
 
 def _taints(found: fieldpath.ErrorList, where: str, given: Sequence[Object]) -> None:
@@ -76,9 +74,8 @@ def _features(found: fieldpath.ErrorList, given: Sequence[str]) -> None:
             found.append(fieldpath.invalid(place, name, "list must be sorted alphabetically"))
 
 
-def node_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def node_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of a node or of its status."""
-    found: fieldpath.ErrorList = []
     spec, before, status = new.get("spec") or {}, old.get("spec") or {}, new.get("status") or {}
     if status != old.get("status"):
         _resources(found, status)
@@ -89,7 +86,7 @@ def node_update(new: Object, old: Object) -> fieldpath.ErrorList:
                 shown = {"Type": one[0] or "", "Address": one[1] or ""}
                 found.append(fieldpath.duplicate(f"status.addresses[{index}]", shown))
     if spec == before:
-        return found
+        return
     ranges, old_ranges = spec.get("podCIDRs") or [], before.get("podCIDRs") or []
     if old_ranges and len(ranges) != len(old_ranges):
         found.append(fieldpath.forbidden("spec.podCIDRs", RANGES_FROZEN))
@@ -105,7 +102,6 @@ def node_update(new: Object, old: Object) -> fieldpath.ErrorList:
     _taints(found, "metadata.taints", spec.get("taints") or ())
     if (spec.get("externalID") or "") != (before.get("externalID") or ""):
         found.append(fieldpath.forbidden("spec.externalID", "may not be updated"))
-    return found
 
 
 def _config_source(found: fieldpath.ErrorList, where: str, given: Object) -> None:

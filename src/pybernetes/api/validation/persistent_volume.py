@@ -62,11 +62,9 @@ SOURCES: dict[str, Check] = {
 }
 
 
-def volume(obj: Object) -> fieldpath.ErrorList:
+def volume(found: fieldpath.ErrorList, obj: Object) -> None:
     """A volume."""
-    found: fieldpath.ErrorList = []
     volume_spec(found, "spec", obj.get("spec") or {}, obj["metadata"].get("name") or "")
-    return found
 
 
 def volume_spec(found: fieldpath.ErrorList, where: str, spec: Object, name: str, *, inline: bool = False) -> None:
@@ -166,9 +164,9 @@ def _classes(found: fieldpath.ErrorList, where: str, spec: Object, *, inline: bo
         found.append(fieldpath.required(where + ".csi", text))
 
 
-def volume_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def volume_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Where a volume is does not change."""
-    found = volume(new)
+    volume(found, new)
     spec, before = dict(new.get("spec") or {}), old.get("spec") or {}
     if spec.get("csi") and before.get("csi") and before["csi"].get("controllerExpandSecretRef") is None:
         spec["csi"] = {name: one for name, one in spec["csi"].items() if name != "controllerExpandSecretRef"}
@@ -181,7 +179,6 @@ def volume_update(new: Object, old: Object) -> fieldpath.ErrorList:
     if before.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
         text = "update from non-nil value to nil is forbidden"
         found.append(fieldpath.forbidden("spec.volumeAttributesClassName", text))
-    return found
 
 
 def _kept_affinity(found: fieldpath.ErrorList, new: Object | None, old: Object | None) -> None:

@@ -22,9 +22,8 @@ FROZEN = f"pod updates may not change fields other than {UPDATABLE}\n"
 REQUIRED = affinity.REQUIRED
 
 
-def pod(obj: Object) -> fieldpath.ErrorList:
+def pod(found: fieldpath.ErrorList, obj: Object) -> None:
     """A new Pod."""
-    found: fieldpath.ErrorList = []
     metadata_and_spec(found, obj)
     spec = obj["spec"]
     if spec.get("ephemeralContainers"):
@@ -35,7 +34,6 @@ def pod(obj: Object) -> fieldpath.ErrorList:
     annotations = obj["metadata"].get("annotations")
     if annotations:
         security.annotations_match(found, "spec", annotations, spec)
-    return found
 
 
 def metadata_and_spec(found: fieldpath.ErrorList, obj: Object) -> None:
@@ -135,27 +133,26 @@ def annotations_update(found: fieldpath.ErrorList, new: Object, old: Object) -> 
     pod_annotations(found, where, given, new["spec"])
 
 
-def pod_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def pod_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A Pod runs as it was made: images, deadline, tolerations and gates change in one direction only."""
-    found: fieldpath.ErrorList = []
     spec, before = new["spec"], old["spec"]
     if spec != before:
         metadata_and_spec(found, new)
     annotations_update(found, new, old)
     if spec == before:
-        return found
+        return
     for field in ("containers", "initContainers"):
         if _container_updates(found, f"spec.{field}", spec.get(field) or (), before.get(field) or ()):
-            return found
+            return
     deadline, old_deadline = spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
     place = "spec.activeDeadlineSeconds"
     if deadline is not None:
         if not 0 <= deadline <= pod_spec.MAX_INT32:
             formats.in_range(found, place, deadline, 0, pod_spec.MAX_INT32)
-            return found
+            return
         if old_deadline is not None and old_deadline < deadline:
             found.append(fieldpath.invalid(place, deadline, "must be less than or equal to previous value"))
-            return found
+            return
     elif old_deadline is not None:
         text = "must not update from a positive integer to nil value"
         found.append(fieldpath.invalid(place, None, text))
@@ -166,7 +163,6 @@ def pod_update(new: Object, old: Object) -> fieldpath.ErrorList:
             text = f"only deletion is allowed, but found new scheduling gate '{gate.get('name') or ''}'"
             found.append(fieldpath.forbidden(f"spec.schedulingGates[{index}].name", text))
     _nothing_else(found, spec, before)
-    return found
 
 
 def _container_updates(found: fieldpath.ErrorList, where: str, new: Sequence[Object], old: Sequence[Object]) -> bool:

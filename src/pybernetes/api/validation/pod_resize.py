@@ -14,13 +14,13 @@ RESIZABLE = ("cpu", "memory")
 ONLY = "only cpu and memory resources are mutable"
 
 
-def ephemeral_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def ephemeral_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Ephemeral containers are added, never changed or taken away."""
-    found: fieldpath.ErrorList = []
     pod.metadata_and_spec(found, new)
     pod.annotations_update(found, new, old)
     if pod.MIRROR in (old["metadata"].get("annotations") or {}):
-        return [fieldpath.forbidden("", "static pods do not support ephemeral containers")]
+        found.append(fieldpath.forbidden("", "static pods do not support ephemeral containers"))
+        return
     given = {one.get("name"): one for one in new["spec"].get("ephemeralContainers") or ()}
     for one in old["spec"].get("ephemeralContainers") or ():
         now, name = given.get(one.get("name")), f'existing ephemeral containers "{one.get("name")}"'
@@ -30,17 +30,18 @@ def ephemeral_update(new: Object, old: Object) -> fieldpath.ErrorList:
         elif not godiff.equal("EphemeralContainer", one, now):
             text = f"{name} may not be changed\n{godiff.diff('EphemeralContainer', one, now)}"
             found.append(fieldpath.forbidden(place, text))
-    return found
 
 
-def resize(new: Object, old: Object) -> fieldpath.ErrorList:
+def resize(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """CPU and memory of containers, and of the Pod as a whole."""
-    found: fieldpath.ErrorList = []
+    start = len(found)
     pod.metadata_and_spec(found, new)
     if pod.MIRROR in (old["metadata"].get("annotations") or {}):
-        return [fieldpath.forbidden("", "static pods cannot be resized")]
+        found.append(fieldpath.forbidden("", "static pods cannot be resized"))
+        return
     if (old["spec"].get("os") or {}).get("name") == "windows":
-        return [fieldpath.forbidden("", "windows pods cannot be resized")]
+        found.append(fieldpath.forbidden("", "windows pods cannot be resized"))
+        return
     spec, before = new["spec"], old["spec"]
     stored = (old.get("status") or {}).get("qosClass") or qos.spec_class(before)
     if stored != qos.spec_class(spec):
@@ -55,7 +56,7 @@ def resize(new: Object, old: Object) -> fieldpath.ErrorList:
     for field in ("containers", "initContainers"):
         _same_order(found, field, spec.get(field) or [], before.get(field) or [])
     if len(found) > count:
-        return found
+        return
     for field in ("initContainers", "containers"):
         for index, (one, was) in enumerate(zip(spec.get(field) or (), before.get(field) or (), strict=True)):
             place = f"spec.{field}[{index}].resources"
@@ -70,9 +71,8 @@ def resize(new: Object, old: Object) -> fieldpath.ErrorList:
             "volumes are immutable on resize when InPlacePodVerticalScalingMemoryBackedVolumes feature gate is disabled"
         )
         found.append(fieldpath.forbidden("spec.volumes", text))
-    if not found and not godiff.equal("PodSpec", munged, before):
+    if len(found) == start and not godiff.equal("PodSpec", munged, before):
         found.append(fieldpath.forbidden("spec", ONLY))
-    return found
 
 
 def _asks(spec: Object) -> bool:

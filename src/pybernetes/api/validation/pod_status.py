@@ -17,9 +17,8 @@ GENERATION = "must be a non-negative integer"
 MAX_UINT32 = 2**32 - 1
 
 
-def pod_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def pod_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A write of a Pod's status."""
-    found: fieldpath.ErrorList = []
     status, before, spec = new.get("status") or {}, old.get("status") or {}, new["spec"]
     pod.annotations_update(found, new, old)
     for index, condition in enumerate(status.get("conditions") or ()):
@@ -49,7 +48,6 @@ def pod_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
                 _user(found, f"status.{field}[{index}].user.linux", one["user"].get("linux"), system)
             if one.get("allocatedResourcesStatus"):
                 _allocated(found, f"status.{field}[{index}].allocatedResourcesStatus", one, spec, field)
-    return found
 
 
 def _transitions(found: fieldpath.ErrorList, status: Object, before: Object, spec: Object) -> None:

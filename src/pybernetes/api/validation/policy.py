@@ -11,9 +11,8 @@ UNHEALTHY = ("AlwaysAllow", "IfHealthyBudget")
 COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 
 
-def budget(obj: Object) -> fieldpath.ErrorList:
+def budget(found: fieldpath.ErrorList, obj: Object) -> None:
     """A budget: how many must stay, or how many may go, not both."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     least, most, policy = (spec.get(name) for name in ("minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"))
     if least is not None and most is not None:
@@ -31,13 +30,10 @@ def budget(obj: Object) -> fieldpath.ErrorList:
     labels.selector(found, "spec.selector", spec.get("selector"))
     if policy is not None:
         formats.supported(found, "spec.unhealthyPodEvictionPolicy", policy, UNHEALTHY)
-    return found
 
 
-def budget_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def budget_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What is left of it."""
-    found: fieldpath.ErrorList = []
     status = new.get("status") or {}
     for field in COUNTS:
         formats.not_negative(found, f"status.{field}", status.get(field))
-    return found

@@ -12,9 +12,8 @@ SYSTEM = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_00
 PREEMPTION = ("PreemptLowerPriority", "Never")
 
 
-def priority_class(obj: Object) -> fieldpath.ErrorList:
+def priority_class(found: fieldpath.ErrorList, obj: Object) -> None:
     """A PriorityClass: what begins with `system-` is the system's."""
-    found: fieldpath.ErrorList = []
     name, value = obj["metadata"].get("name") or "", obj.get("value", 0)
     if name.startswith("system-"):
         wrong = _wrong_system_class(name, value, bool(obj.get("globalDefault")))
@@ -26,7 +25,6 @@ def priority_class(obj: Object) -> fieldpath.ErrorList:
         found.append(fieldpath.forbidden("value", text))
     if obj.get("preemptionPolicy") is not None:
         formats.one_of(found, "preemptionPolicy", obj["preemptionPolicy"], PREEMPTION)
-    return found
 
 
 def _wrong_system_class(name: str, value: int, default: bool) -> str:
@@ -37,10 +35,8 @@ def _wrong_system_class(name: str, value: int, default: bool) -> str:
     return f"globalDefault of {name} PriorityClass must be false" if default else ""
 
 
-def priority_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def priority_class_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Neither the number nor the policy changes: Pods have them already."""
-    found: fieldpath.ErrorList = []
     if new.get("value", 0) != old.get("value", 0):
         found.append(fieldpath.forbidden("value", "may not be changed in an update."))
     formats.immutable(found, "preemptionPolicy", new.get("preemptionPolicy"), old.get("preemptionPolicy"))
-    return found

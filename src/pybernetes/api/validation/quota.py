@@ -46,13 +46,11 @@ def _amounts(found: fieldpath.ErrorList, where: str, given: Object) -> None:
         resources.amount(found, f"{where}[{name}]", name, value)
 
 
-def resource_quota(obj: Object) -> fieldpath.ErrorList:
+def resource_quota(found: fieldpath.ErrorList, obj: Object) -> None:
     """A quota."""
-    found: fieldpath.ErrorList = []
     _quota_spec(found, obj.get("spec") or {})
     for side in ("hard", "used"):
         _amounts(found, f"status.{side}", (obj.get("status") or {}).get(side) or {})
-    return found
 
 
 def _quota_spec(found: fieldpath.ErrorList, spec: Object) -> None:
@@ -134,27 +132,22 @@ def _shown(selector: Object) -> Object:
     }
 
 
-def resource_quota_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def resource_quota_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Other amounts, never other scopes."""
-    found: fieldpath.ErrorList = []
     _quota_spec(found, new.get("spec") or {})
     scopes, before = ((one.get("spec") or {}).get("scopes") or [] for one in (new, old))
     if set(scopes) != set(before):
         found.append(fieldpath.invalid("spec.scopes", scopes or None, formats.IMMUTABLE))
-    return found
 
 
-def resource_quota_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def resource_quota_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What is used."""
-    found: fieldpath.ErrorList = []
     for side in ("hard", "used"):
         _amounts(found, f"status.{side}", (new.get("status") or {}).get(side) or {})
-    return found
 
 
-def limit_range(obj: Object) -> fieldpath.ErrorList:
+def limit_range(found: fieldpath.ErrorList, obj: Object) -> None:
     """Limits for single Pods, containers and claims."""
-    found: fieldpath.ErrorList = []
     limits = (obj.get("spec") or {}).get("limits") or []
     kinds = [limit.get("type") or "" for limit in limits]
     for index, limit in enumerate(limits):
@@ -167,7 +160,6 @@ def limit_range(obj: Object) -> fieldpath.ErrorList:
         if kind in kinds[:index]:
             found.append(fieldpath.duplicate(place + ".type", kind))
         _limit(found, place, limit, kind)
-    return found
 
 
 def _limit(found: fieldpath.ErrorList, where: str, limit: Object, kind: str) -> None:

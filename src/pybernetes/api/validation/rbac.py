@@ -37,16 +37,13 @@ def _rules(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None
     )
 
 
-def role(obj: Object) -> fieldpath.ErrorList:
+def role(found: fieldpath.ErrorList, obj: Object) -> None:
     """A Role."""
-    found: fieldpath.ErrorList = []
     _rules(found, obj, namespaced=True)
-    return found
 
 
-def cluster_role(obj: Object) -> fieldpath.ErrorList:
+def cluster_role(found: fieldpath.ErrorList, obj: Object) -> None:
     """A ClusterRole, maybe one made of others."""
-    found: fieldpath.ErrorList = []
     _rules(found, obj, namespaced=False)
     aggregation = obj.get("aggregationRule")
     if aggregation is not None:
@@ -59,7 +56,6 @@ def cluster_role(obj: Object) -> fieldpath.ErrorList:
             labels.selector(found, f"{place}[{index}]", selector)
             if len(found) > before:
                 found.append(fieldpath.invalid(f"{place}[{index}]", None, "invalid label selector."))
-    return found
 
 
 def _binding(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None:
@@ -102,29 +98,23 @@ def _kept_role(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
         found.append(fieldpath.invalid("roleRef", shown, formats.IMMUTABLE))
 
 
-def role_binding(obj: Object) -> fieldpath.ErrorList:
+def role_binding(found: fieldpath.ErrorList, obj: Object) -> None:
     """A RoleBinding."""
-    found: fieldpath.ErrorList = []
     _binding(found, obj, namespaced=True)
-    return found
 
 
-def role_binding_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def role_binding_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Other subjects, never another role."""
-    found = role_binding(new)
+    role_binding(found, new)
     _kept_role(found, new, old)
-    return found
 
 
-def cluster_role_binding(obj: Object) -> fieldpath.ErrorList:
+def cluster_role_binding(found: fieldpath.ErrorList, obj: Object) -> None:
     """A ClusterRoleBinding."""
-    found: fieldpath.ErrorList = []
     _binding(found, obj, namespaced=False)
-    return found
 
 
-def cluster_role_binding_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def cluster_role_binding_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Other subjects, never another role."""
-    found = cluster_role_binding(new)
+    cluster_role_binding(found, new)
     _kept_role(found, new, old)
-    return found

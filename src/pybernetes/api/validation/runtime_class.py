@@ -10,9 +10,8 @@ from pybernetes.apimachinery import fieldpath
 TOLERATION = ("key", "operator", "value", "effect")
 
 
-def runtime_class(obj: Object) -> fieldpath.ErrorList:
+def runtime_class(found: fieldpath.ErrorList, obj: Object) -> None:
     """A new class."""
-    found: fieldpath.ErrorList = []
     formats.required_name(found, "handler", obj.get("handler"), formats.dns_label)
     fixed = (obj.get("overhead") or {}).get("podFixed")
     if fixed:
@@ -25,7 +24,6 @@ def runtime_class(obj: Object) -> fieldpath.ErrorList:
     for index, key in enumerate(keys):
         if key in keys[:index]:
             found.append(fieldpath.duplicate(f"scheduling.tolerations[{index}]", _shown(tolerations[index])))
-    return found
 
 
 def _shown(toleration: Object) -> Object:
@@ -33,9 +31,7 @@ def _shown(toleration: Object) -> Object:
     return {**texts, "TolerationSeconds": toleration.get("tolerationSeconds")}
 
 
-def runtime_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def runtime_class_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """The handler stays."""
-    found: fieldpath.ErrorList = []
     if new.get("handler") != old.get("handler"):
         found.append(fieldpath.invalid("handler", None, formats.IMMUTABLE))
-    return found

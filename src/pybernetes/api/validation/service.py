@@ -22,9 +22,8 @@ BALANCERS_ONLY = "may only be used when `type` is 'LoadBalancer'"
 MOST_AFFINITY = 86400
 
 
-def service(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
+def service(found: fieldpath.ErrorList, obj: Object, old: Object | None = None) -> None:
     """A Service, new or changed."""
-    found: fieldpath.ErrorList = []
     spec, before = obj["spec"], (old or {}).get("spec") or {}
     annotations = obj["metadata"].get("annotations") or {}
     if {HINTS, MODE} <= annotations.keys() and annotations[HINTS] != annotations[MODE]:
@@ -54,7 +53,6 @@ def service(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
         found.append(fieldpath.required("allocateLoadBalancerNodePorts"))
     _class(found, spec)
     _traffic(found, spec)
-    return found
 
 
 def is_headless(spec: Object) -> bool:
@@ -240,9 +238,8 @@ def _traffic(found: fieldpath.ErrorList, spec: Object) -> None:
         formats.supported(found, "spec.trafficDistribution", spec["trafficDistribution"], DISTRIBUTIONS)
 
 
-def service_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def service_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What of a Service may change."""
-    found: fieldpath.ErrorList = []
     spec, before = new["spec"], old["spec"]
     if "ExternalName" not in (spec.get("type"), before.get("type")):
         if not (is_headless(spec) and is_headless(before)):
@@ -256,7 +253,7 @@ def service_update(new: Object, old: Object) -> fieldpath.ErrorList:
     if needs_health_check(spec) and needs_health_check(before):
         if spec.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
             found.append(fieldpath.forbidden("spec.healthCheckNodePort", formats.IMMUTABLE))
-    return found + service(new, old)
+    service(found, new, old)
 
 
 def _kept(found: fieldpath.ErrorList, spec: Object, before: Object, field: str, one: str) -> None:
@@ -280,16 +277,15 @@ def _kept(found: fieldpath.ErrorList, spec: Object, before: Object, field: str, 
         found.append(fieldpath.invalid("spec.ipFamilyPolicy", spec.get("ipFamilyPolicy"), text))
 
 
-def service_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def service_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Where load balancers listen for it."""
-    found: fieldpath.ErrorList = []
     place = "status.loadBalancer.ingress"
     ingress = ((new.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     if ingress and new["spec"].get("type") != "LoadBalancer":
-        return [fieldpath.forbidden(place, "may only be used when `spec.type` is 'LoadBalancer'")]
+        found.append(fieldpath.forbidden(place, "may only be used when `spec.type` is 'LoadBalancer'"))
+        return
     before = ((old.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     load_balancer(found, place, ingress, [one.get("ip") for one in before])
-    return found
 
 
 def load_balancer(found: fieldpath.ErrorList, place: str, ingress: Any, known: list[Any]) -> None:

@@ -36,9 +36,8 @@ def _parameters(found: fieldpath.ErrorList, given: Mapping[str, str], *, may_be_
         found.append(fieldpath.required("parameters", "must contain at least one key/value pair"))
 
 
-def storage_class(obj: Object) -> fieldpath.ErrorList:
+def storage_class(found: fieldpath.ErrorList, obj: Object) -> None:
     """A StorageClass."""
-    found: fieldpath.ErrorList = []
     _provisioner(found, "provisioner", obj.get("provisioner") or "")
     _parameters(found, obj.get("parameters") or {}, may_be_empty=True)
     if obj.get("reclaimPolicy"):
@@ -49,7 +48,6 @@ def storage_class(obj: Object) -> fieldpath.ErrorList:
     else:
         formats.supported(found, "volumeBindingMode", mode, BINDING)
     _topologies(found, obj.get("allowedTopologies") or ())
-    return found
 
 
 def _topologies(found: fieldpath.ErrorList, given: Sequence[Object]) -> None:
@@ -73,35 +71,29 @@ def _topologies(found: fieldpath.ErrorList, given: Sequence[Object]) -> None:
         seen.append(terms)
 
 
-def storage_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def storage_class_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Classes are remade, not changed."""
-    found: fieldpath.ErrorList = []
     for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
         if (new.get(field) or None) != (old.get(field) or None):
             found.append(fieldpath.invalid(field, None, formats.IMMUTABLE))
-    return found
 
 
-def attributes_class(obj: Object) -> fieldpath.ErrorList:
+def attributes_class(found: fieldpath.ErrorList, obj: Object) -> None:
     """A VolumeAttributesClass."""
-    found: fieldpath.ErrorList = []
     _provisioner(found, "driverName", obj.get("driverName") or "")
     _parameters(found, obj.get("parameters") or {}, may_be_empty=False)
-    return found
 
 
-def attributes_class_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def attributes_class_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Neither driver nor parameters change."""
-    found: fieldpath.ErrorList = []
     for field in ("driverName", "parameters"):
         if (new.get(field) or None) != (old.get(field) or None):
             found.append(fieldpath.forbidden(field, f"updates to {field} are forbidden."))
-    return found + attributes_class(new)
+    attributes_class(found, new)
 
 
-def csi_driver(obj: Object) -> fieldpath.ErrorList:
+def csi_driver(found: fieldpath.ErrorList, obj: Object) -> None:
     """A CSIDriver."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     for field, shown in DRIVER_FLAGS.items():
         if spec.get(field) is None and field != "seLinuxMount":
@@ -121,7 +113,6 @@ def csi_driver(obj: Object) -> fieldpath.ErrorList:
     if secrets is not None and not spec.get("tokenRequests"):
         text = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
         found.append(fieldpath.invalid("spec.serviceAccountTokenInSecrets", secrets, text))
-    return found
 
 
 def _token_requests(found: fieldpath.ErrorList, given: Sequence[Object]) -> None:
@@ -143,19 +134,17 @@ def _token_requests(found: fieldpath.ErrorList, given: Sequence[Object]) -> None
             )
 
 
-def csi_driver_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def csi_driver_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What volumes in use rely on stays."""
-    found = csi_driver(new)
+    csi_driver(found, new)
     for field, shown in (("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes")):
         now, before = ((one.get("spec") or {}).get(field) for one in (new, old))
         if now != before:
             found.append(fieldpath.invalid(f"spec.{shown}", now, formats.IMMUTABLE))
-    return found
 
 
-def csi_node(obj: Object) -> fieldpath.ErrorList:
+def csi_node(found: fieldpath.ErrorList, obj: Object) -> None:
     """A CSINode."""
-    found: fieldpath.ErrorList = []
     drivers = (obj.get("spec") or {}).get("drivers") or []
     names = [driver.get("name") or "" for driver in drivers]
     for index, driver in enumerate(drivers):
@@ -175,12 +164,11 @@ def csi_node(obj: Object) -> fieldpath.ErrorList:
             if key in keys[:at]:
                 found.append(fieldpath.duplicate(place, key))
             formats.each(found, place, key, formats.qualified_name)
-    return found
 
 
-def csi_node_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def csi_node_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Drivers come and go; one that stays changes only how much it can take."""
-    found = csi_node(new)
+    csi_node(found, new)
     before = {one.get("name"): one for one in (old.get("spec") or {}).get("drivers") or ()}
     for driver in (new.get("spec") or {}).get("drivers") or ():
         was = before.get(driver.get("name"))
@@ -192,16 +180,14 @@ def csi_node_update(new: Object, old: Object) -> fieldpath.ErrorList:
                 "Allocatable": None,
             }
             found.append(fieldpath.invalid("spec.drivers", shown, formats.IMMUTABLE))
-    return found
 
 
 def _identity(driver: Object) -> Object:
     return {name: value for name, value in driver.items() if name != "allocatable" and value}
 
 
-def attachment(obj: Object) -> fieldpath.ErrorList:
+def attachment(found: fieldpath.ErrorList, obj: Object) -> None:
     """A VolumeAttachment."""
-    found: fieldpath.ErrorList = []
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     formats.required_name(found, "spec.attacher", spec.get("attacher"), formats.dns_subdomain_caseless)
     source = spec.get("source") or {}
@@ -229,31 +215,25 @@ def attachment(obj: Object) -> fieldpath.ErrorList:
             found.append(fieldpath.invalid(f"status.{field}.errorCode", error["errorCode"], text))
     if name is not None:
         formats.each(found, "spec.source.persistentVolumeName", name, formats.dns_subdomain)
-    return found
 
 
-def attachment_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def attachment_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What is attached where does not change."""
-    found = attachment(new)
+    attachment(found, new)
     if new.get("spec") != old.get("spec"):
         found.append(fieldpath.invalid("spec", None, formats.IMMUTABLE))
-    return found
 
 
-def capacity(obj: Object) -> fieldpath.ErrorList:
+def capacity(found: fieldpath.ErrorList, obj: Object) -> None:
     """A CSIStorageCapacity."""
-    found: fieldpath.ErrorList = []
     labels.selector(found, "nodeTopology", obj.get("nodeTopology"))
     formats.each(found, "storageClassName", obj.get("storageClassName") or "", formats.dns_subdomain)
     amount = obj.get("capacity")
     if amount is not None and formats.amount(amount).nano < 0:
         found.append(fieldpath.invalid("capacity", str(formats.amount(amount)), formats.NEGATIVE))
-    return found
 
 
-def capacity_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def capacity_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """Only the amounts change."""
-    found: fieldpath.ErrorList = []
     for field in ("nodeTopology", "storageClassName"):
         formats.immutable(found, field, new.get(field), old.get(field))
-    return found

@@ -66,9 +66,8 @@ def _numbers(found: fieldpath.ErrorList, where: str, given: Object, fields: Sequ
             formats.not_negative(found, f"{where}.{field}", given[field])
 
 
-def replica_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
+def replica_set(found: fieldpath.ErrorList, obj: Object, old: Object | None = None) -> None:
     """A ReplicaSet."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     _numbers(found, "spec", spec, ("replicas", "minReadySeconds"))
     # Upstream's text says deployment.
@@ -76,7 +75,6 @@ def replica_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
     if selector is not None:
         same = _same_template(spec, old)
         template(found, spec.get("template") or {}, selector, "ReplicaSet", same=same)
-    return found
 
 
 def _kept_selector(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
@@ -85,19 +83,16 @@ def _kept_selector(found: fieldpath.ErrorList, new: Object, old: Object) -> None
         found.append(fieldpath.invalid("spec.selector", labels.as_go(given), formats.IMMUTABLE))
 
 
-def replica_set_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def replica_set_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one."""
-    found = replica_set(new, old)
+    replica_set(found, new, old)
     _kept_selector(found, new, old)
-    return found
 
 
-def replica_set_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def replica_set_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What the controller saw."""
-    found: fieldpath.ErrorList = []
     fields = ("fullyLabeledReplicas", *STATUS_NUMBERS)
     _ordered_status(found, new.get("status") or {}, fields, "readyReplicas", ())
-    return found
 
 
 def _ordered_status(
@@ -113,9 +108,8 @@ def _ordered_status(
         found.append(fieldpath.invalid("status.availableReplicas", available, f"cannot be greater than {ready}"))
 
 
-def replication_controller(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
+def replication_controller(found: fieldpath.ErrorList, obj: Object, old: Object | None = None) -> None:
     """A ReplicationController, whose selector is a plain map."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     _numbers(found, "spec", spec, ("minReadySeconds",))
     selector: Mapping[str, str] = spec.get("selector") or {}
@@ -128,23 +122,20 @@ def replication_controller(obj: Object, old: Object | None = None) -> fieldpath.
     given = spec.get("template")
     if given is None:
         found.append(fieldpath.required("spec.template"))
-        return found
+        return
     same = _same_template(spec, old)
     template(found, given, selectors.from_validated_set(selector), "ReplicationController", same=same)
-    return found
 
 
-def replication_controller_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def replication_controller_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one; its selector may change too."""
-    return replication_controller(new, old)
+    replication_controller(found, new, old)
 
 
-def replication_controller_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def replication_controller_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What the controller saw."""
-    found: fieldpath.ErrorList = []
     fields = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
     _ordered_status(found, new.get("status") or {}, fields, "readyReplicas", ())
-    return found
 
 
 def _percent(value: object) -> int | None:
@@ -178,9 +169,8 @@ def _is_zero(value: object) -> bool:
     return not value
 
 
-def deployment(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
+def deployment(found: fieldpath.ErrorList, obj: Object, old: Object | None = None) -> None:
     """A Deployment."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     _numbers(found, "spec", spec, ("replicas",))
     selector = _selector(found, spec.get("selector"), "deployment", "invalid label selector")
@@ -193,7 +183,6 @@ def deployment(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
     if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
         text = "must be greater than minReadySeconds"
         found.append(fieldpath.invalid("spec.progressDeadlineSeconds", deadline, text))
-    return found
 
 
 def _deployment_strategy(found: fieldpath.ErrorList, given: Object) -> None:
@@ -224,11 +213,10 @@ def _strategy(kind: str, rolling: Object | None, members: Sequence[str]) -> Obje
     return {"Type": kind, "RollingUpdate": shown}
 
 
-def deployment_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def deployment_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one."""
-    found = deployment(new, old)
+    deployment(found, new, old)
     _kept_selector(found, new, old)
-    return found
 
 
 def _collisions(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
@@ -237,22 +225,19 @@ def _collisions(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
         found.append(fieldpath.invalid("status.collisionCount", now or 0, "cannot be decremented"))
 
 
-def deployment_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def deployment_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What the controller saw."""
-    found: fieldpath.ErrorList = []
     fields = ("updatedReplicas", *STATUS_NUMBERS)
     _ordered_status(found, new.get("status") or {}, fields, "readyReplicas", ("unavailableReplicas",))
     _collisions(found, new, old)
-    return found
 
 
 RETENTION = ("Retain", "Delete")
 STATEFUL_STRATEGIES = ("RollingUpdate", "OnDelete")
 
 
-def stateful_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
+def stateful_set(found: fieldpath.ErrorList, obj: Object, old: Object | None = None) -> None:
     """A StatefulSet."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     policy = spec.get("podManagementPolicy") or ""
     if not policy:
@@ -277,7 +262,6 @@ def stateful_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
         _stateful_template(found, spec, given, selector, same=_same_template(spec, old))
     if not _same_template(spec, old):
         runs_forever(found, given, "StatefulSet")
-    return found
 
 
 def _stateful_template(
@@ -320,24 +304,21 @@ def _stateful_strategy(found: fieldpath.ErrorList, given: Object) -> None:
             at_most_all(found, where + ".maxUnavailable", unavailable)
 
 
-def stateful_set_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def stateful_set_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one: not of who its Pods are."""
-    found = stateful_set(new, old)
+    stateful_set(found, new, old)
     _kept_selector(found, new, old)
     for field in ("volumeClaimTemplates", "serviceName", "podManagementPolicy"):
         given, before = new["spec"].get(field), old["spec"].get(field)
         if (given or None) != (before or None):
             found.append(fieldpath.invalid(f"spec.{field}", given, formats.IMMUTABLE))
-    return found
 
 
-def stateful_set_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def stateful_set_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What the controller saw."""
-    found: fieldpath.ErrorList = []
     fields = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
     _ordered_status(found, new.get("status") or {}, fields, "status.readyReplicas", ())
     _collisions(found, new, old)
-    return found
 
 
 DAEMON_NUMBERS = (
@@ -353,9 +334,8 @@ DAEMON_NUMBERS = (
 )
 
 
-def daemon_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
+def daemon_set(found: fieldpath.ErrorList, obj: Object, old: Object | None = None) -> None:
     """A DaemonSet."""
-    found: fieldpath.ErrorList = []
     spec = obj.get("spec") or {}
     given, template_given = spec.get("selector"), spec.get("template") or {}
     labels.selector(found, "spec.selector", given)
@@ -374,7 +354,6 @@ def daemon_set(obj: Object, old: Object | None = None) -> fieldpath.ErrorList:
     _numbers(found, "spec", spec, ("minReadySeconds",))
     _daemon_strategy(found, spec.get("updateStrategy") or {})
     _numbers(found, "spec", spec, ("revisionHistoryLimit",))
-    return found
 
 
 def _daemon_strategy(found: fieldpath.ErrorList, given: Object) -> None:
@@ -401,47 +380,39 @@ def _daemon_strategy(found: fieldpath.ErrorList, given: Object) -> None:
         found.append(fieldpath.required(where + ".maxUnavailable", "cannot be 0 when maxSurge is 0"))
 
 
-def daemon_set_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def daemon_set_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one."""
-    found: fieldpath.ErrorList = []
     _kept_selector(found, new, old)
-    return found + daemon_set(new, old)
+    daemon_set(found, new, old)
 
 
-def daemon_set_status_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def daemon_set_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What the controller saw."""
-    found: fieldpath.ErrorList = []
     _numbers(found, "status", new.get("status") or {}, DAEMON_NUMBERS)
     _collisions(found, new, old)
-    return found
 
 
-def controller_revision(obj: Object) -> fieldpath.ErrorList:
+def controller_revision(found: fieldpath.ErrorList, obj: Object) -> None:
     """A remembered state of a workload."""
-    found: fieldpath.ErrorList = []
     formats.not_negative(found, "revision", obj.get("revision", 0))
     if obj.get("data") is None:
         found.append(fieldpath.required("data", "data is mandatory"))
     elif not isinstance(obj["data"], dict):
         found.append(fieldpath.required("data", "data must be a valid JSON object"))
-    return found
 
 
-def controller_revision_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def controller_revision_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What is remembered does not change."""
-    found: fieldpath.ErrorList = []
     formats.not_negative(found, "revision", new.get("revision", 0))
     formats.immutable(found, "data", new.get("data"), old.get("data"))
-    return found
 
 
-def pod_template(obj: Object) -> fieldpath.ErrorList:
+def pod_template(found: fieldpath.ErrorList, obj: Object) -> None:
     """A PodTemplate."""
-    found: fieldpath.ErrorList = []
     pod.template(found, "template", obj.get("template") or {})
-    return found
 
 
-def pod_template_update(new: Object, old: Object) -> fieldpath.ErrorList:
+def pod_template_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of one."""
-    return [] if new.get("template") == old.get("template") else pod_template(new)
+    if new.get("template") != old.get("template"):
+        pod_template(found, new)
