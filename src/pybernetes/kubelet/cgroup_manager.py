@@ -131,6 +131,8 @@ class PodGroups:
         self._hierarchies = hierarchies
         self._node = node
         self._pids = pids
+        self._given: dict[str, cgroups.Limits] = {}
+        """by pod uid"""
         self.pods: Callable[[], Iterable[core.Pod]] = tuple
         """The pods that run now"""
 
@@ -157,13 +159,17 @@ class PodGroups:
         """Have the pod's group, with its limits."""
         group = self.parent(pod)
         if not self._hierarchies.exists(group):
-            self.weigh()
             self._hierarchies.create(group)
+            self._given.pop(pod.metadata.uid, None)
             self.resize(pod)
 
     def resize(self, pod: core.Pod) -> None:
         """Give the pod's group the limits that its spec asks for now."""
-        self._hierarchies.write(self.parent(pod), cgroups.of_pod(pod, self._node, self._pids))
+        limits = cgroups.of_pod(pod, self._node, self._pids)
+        if self._given.get(pod.metadata.uid) != limits:
+            self._hierarchies.write(self.parent(pod), limits)
+            self._given[pod.metadata.uid] = limits
+            self.weigh()
 
     def group(self, pod: core.Pod, container_id: str) -> str:
         """Where the runtime has put a container."""
@@ -175,6 +181,7 @@ class PodGroups:
 
     def remove(self, pod: core.Pod) -> None:
         """The pod is gone."""
+        self._given.pop(pod.metadata.uid, None)
         self._hierarchies.remove(self.parent(pod))
         self.weigh()
 

@@ -204,6 +204,8 @@ class RuntimeManager:
         try:
             self._check_backoff(pod, container, status)
             measures.started_containers.labels(kind).inc()
+            if self._outside.groups is not None:
+                self._outside.groups.resize(pod)
             container_id = await self._starter.start(pod, container, status, place)
             self.actuated[container_id] = container.resources
             try:
@@ -216,7 +218,7 @@ class RuntimeManager:
             if failure.reason != start_errors.CRASH_LOOP_BACK_OFF:
                 measures.started_containers_errors.labels(kind, failure.reason).inc()
             return False
-        except runtime.CriError as failure:
+        except (runtime.CriError, OSError) as failure:
             result.fail(str(failure))
             return False
         result.started.add(container.name)

@@ -119,3 +119,35 @@ async def test_two_runtimes(node: Node) -> None:
     nodes = node.cluster.client.resource(core.Node)
     (this,) = (await nodes.list()).items
     assert this.status.nodeInfo.containerRuntimeVersion.startswith("containerd://")
+
+
+async def test_resizing_moves_all_limits(node: Node) -> None:
+    """Up and down again: the container's limits, its pod's and its class's follow; only memory restarts it."""
+    sizes = {
+        "small": ({"cpu": "100m", "memory": "32Mi"}, {"cpu": "200m", "memory": "64Mi"}, 0),
+        "more cpu": ({"cpu": "300m", "memory": "32Mi"}, {"cpu": "400m", "memory": "64Mi"}, 0),
+        "more memory": ({"cpu": "300m", "memory": "48Mi"}, {"cpu": "400m", "memory": "96Mi"}, 1),
+        "less cpu": ({"cpu": "50m", "memory": "48Mi"}, {"cpu": "100m", "memory": "96Mi"}, 1),
+    }
+    policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    for name, (requests, limits, restarts) in sizes.items():
+        given = {"requests": requests, "limits": limits}
+        if name == "small":
+            await node.run("p", container={"resources": given, "resizePolicy": policy}, terminationGracePeriodSeconds=1)
+        else:
+            patch = {"spec": {"containers": [{"name": "c", "resources": given}]}}
+            await node.pods.patch("p", patch, "default", type="strategic", subresource="resize")
+
+        def resized(pod: core.Pod, wanted: object = limits, count: int = restarts) -> bool:
+            status = next(iter(pod.status.containerStatuses), None)
+            ready = status is not None and status.ready and status.restartCount == count
+            under_way = any(one.type.startswith("PodResize") for one in pod.status.conditions)
+            return ready and not under_way and status.resources is not None and status.resources.limits == wanted
+
+        pod = await node.until("p", resized)
+        weight = int(requests["cpu"][:-1]) * 1024 // 1000
+        memory = int(limits["memory"][:-2]) * 2**20
+        wanted = cgroups.Limits(cpu_shares=weight, cpu_quota=int(limits["cpu"][:-1]) * 100, memory=memory)
+        assert Groups().holds(f"{CGROUP}/kubepods/burstable/pod{pod.metadata.uid}", wanted), name
+        assert Groups().holds(group_of(node, pod), wanted), name
+        assert Groups().holds(f"{CGROUP}/kubepods/burstable", cgroups.Limits(cpu_shares=weight)), name
