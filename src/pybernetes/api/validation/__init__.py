@@ -11,6 +11,7 @@ Pure.
 Upstream: pkg/apis/*/validation.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -84,10 +85,10 @@ CREATE: dict[tuple[str, str], Check] = {
     ("networking.k8s.io", "ServiceCIDR"): networking.service_cidr,
     ("node.k8s.io", "RuntimeClass"): runtime_class.runtime_class,
     ("policy", "PodDisruptionBudget"): policy.budget,
-    ("rbac.authorization.k8s.io", "ClusterRole"): rbac.cluster_role,
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): rbac.cluster_role_binding,
+    ("rbac.authorization.k8s.io", "ClusterRole"): rbac.role,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): rbac.binding,
     ("rbac.authorization.k8s.io", "Role"): rbac.role,
-    ("rbac.authorization.k8s.io", "RoleBinding"): rbac.role_binding,
+    ("rbac.authorization.k8s.io", "RoleBinding"): rbac.binding,
     ("scheduling.k8s.io", "PriorityClass"): priority.priority_class,
     ("storage.k8s.io", "CSIDriver"): storage.csi_driver,
     ("storage.k8s.io", "CSINode"): storage.csi_node,
@@ -141,9 +142,13 @@ UPDATE: dict[tuple[str, str], Change] = {
     ("batch", "CronJob"): cron_job.cron_job_update,
     ("batch", "Job"): job.job_update,
     ("batch", "Job/status"): job_status.job_status_update,
-    ("certificates.k8s.io", "CertificateSigningRequest"): certificates.request_update,
-    ("certificates.k8s.io", "CertificateSigningRequest/approval"): certificates.approval_update,
-    ("certificates.k8s.io", "CertificateSigningRequest/status"): certificates.status_update,
+    ("certificates.k8s.io", "CertificateSigningRequest"): certificates.update,
+    ("certificates.k8s.io", "CertificateSigningRequest/approval"): functools.partial(
+        certificates.update, verdicts=True
+    ),
+    ("certificates.k8s.io", "CertificateSigningRequest/status"): functools.partial(
+        certificates.update, certificate=True
+    ),
     ("coordination.k8s.io", "Lease"): _again(lease.lease),
     ("coordination.k8s.io", "LeaseCandidate"): lease.lease_candidate_update,
     ("discovery.k8s.io", "EndpointSlice"): endpoints.endpoint_slice_update,
@@ -157,10 +162,10 @@ UPDATE: dict[tuple[str, str], Change] = {
     ("node.k8s.io", "RuntimeClass"): runtime_class.runtime_class_update,
     ("policy", "PodDisruptionBudget"): _again(policy.budget),
     ("policy", "PodDisruptionBudget/status"): policy.budget_status_update,
-    ("rbac.authorization.k8s.io", "ClusterRole"): _again(rbac.cluster_role),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): rbac.cluster_role_binding_update,
+    ("rbac.authorization.k8s.io", "ClusterRole"): _again(rbac.role),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): rbac.binding_update,
     ("rbac.authorization.k8s.io", "Role"): _again(rbac.role),
-    ("rbac.authorization.k8s.io", "RoleBinding"): rbac.role_binding_update,
+    ("rbac.authorization.k8s.io", "RoleBinding"): rbac.binding_update,
     ("scheduling.k8s.io", "PriorityClass"): priority.priority_class_update,
     ("storage.k8s.io", "CSIDriver"): storage.csi_driver_update,
     ("storage.k8s.io", "CSINode"): storage.csi_node_update,

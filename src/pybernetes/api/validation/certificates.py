@@ -109,31 +109,16 @@ def _conditions(found: fieldpath.ErrorList, given: Sequence[Object], before: Seq
         formats.one_of(found, place + ".status", one.get("status"), words)
         if kind in kinds[:index] and len(set(known)) == len(known):
             found.append(fieldpath.duplicate(place + ".type", kind))
-
     if {*VERDICTS} <= {*kinds} and not {*VERDICTS} <= {*known}:
         allowed = ", ".join(f"`{one}`" for one in ONE_OF)
         shown = f"{{{', '.join(ONE_OF)}}}"
         found.append(fieldpath.invalid(CONDITIONS, shown, f"must specify at most one of: {allowed}"))
 
 
-def request_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """Metadata alone: verdicts and certificate have paths of their own."""
-    _update(found, new, old)
-
-
-def approval_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """A verdict."""
-    _update(found, new, old, verdicts=True)
-
-
-def status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """The certificate, once."""
-    _update(found, new, old, certificate=True)
-
-
-def _update(
+def update(
     found: fieldpath.ErrorList, new: Object, old: Object, *, verdicts: bool = False, certificate: bool = False
 ) -> None:
+    """A change of metadata, and by their own paths of verdicts or (once) of the certificate."""
     status, before = new.get("status") or {}, old.get("status") or {}
     _conditions(found, status.get("conditions") or [], before.get("conditions") or [])
     issued, was = status.get("certificate") or "", before.get("certificate") or ""

@@ -11,12 +11,16 @@ GROUP = "rbac.authorization.k8s.io"
 SUBJECTS = ("ServiceAccount", "User", "Group")
 
 
-def _rules(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None:
+def _namespaced(obj: Object) -> bool:
+    return bool(obj["metadata"].get("namespace"))
+
+
+def _rules(found: fieldpath.ErrorList, obj: Object) -> None:
     for index, rule in enumerate(obj.get("rules") or ()):
         place = f"rules[{index}]"
         urls = rule.get("nonResourceURLs")
         if urls:
-            if namespaced:
+            if _namespaced(obj):
                 text = "namespaced rules cannot apply to non-resource URLs"
                 found.append(fieldpath.invalid(place + ".nonResourceURLs", urls, text))
             if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
@@ -38,13 +42,8 @@ def _rules(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None
 
 
 def role(found: fieldpath.ErrorList, obj: Object) -> None:
-    """A Role."""
-    _rules(found, obj, namespaced=True)
-
-
-def cluster_role(found: fieldpath.ErrorList, obj: Object) -> None:
-    """A ClusterRole, maybe one made of others."""
-    _rules(found, obj, namespaced=False)
+    """A Role, or a ClusterRole, maybe one made of others."""
+    _rules(found, obj)
     aggregation = obj.get("aggregationRule")
     if aggregation is not None:
         place, selectors = "aggregationRule.clusterRoleSelectors", aggregation.get("clusterRoleSelectors")
@@ -58,7 +57,9 @@ def cluster_role(found: fieldpath.ErrorList, obj: Object) -> None:
                 found.append(fieldpath.invalid(f"{place}[{index}]", None, "invalid label selector."))
 
 
-def _binding(found: fieldpath.ErrorList, obj: Object, *, namespaced: bool) -> None:
+def binding(found: fieldpath.ErrorList, obj: Object) -> None:
+    """A RoleBinding or ClusterRoleBinding."""
+    namespaced = _namespaced(obj)
     reference = obj.get("roleRef") or {}
     group, kind, name = (reference.get(field) or "" for field in ("apiGroup", "kind", "name"))
     if group != GROUP:
@@ -91,30 +92,10 @@ def _subject(found: fieldpath.ErrorList, where: str, given: Object, *, namespace
         found.append(fieldpath.not_supported(where + ".apiGroup", group, (GROUP,)))
 
 
-def _kept_role(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
+def binding_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
+    """Other subjects, never another role."""
+    binding(found, new)
     given, before = new.get("roleRef") or {}, old.get("roleRef") or {}
     if given != before:
         shown = {"APIGroup": given.get("apiGroup", ""), "Kind": given.get("kind", ""), "Name": given.get("name", "")}
         found.append(fieldpath.invalid("roleRef", shown, formats.IMMUTABLE))
-
-
-def role_binding(found: fieldpath.ErrorList, obj: Object) -> None:
-    """A RoleBinding."""
-    _binding(found, obj, namespaced=True)
-
-
-def role_binding_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """Other subjects, never another role."""
-    role_binding(found, new)
-    _kept_role(found, new, old)
-
-
-def cluster_role_binding(found: fieldpath.ErrorList, obj: Object) -> None:
-    """A ClusterRoleBinding."""
-    _binding(found, obj, namespaced=False)
-
-
-def cluster_role_binding_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """Other subjects, never another role."""
-    cluster_role_binding(found, new)
-    _kept_role(found, new, old)
