@@ -15,14 +15,12 @@ from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors, quantity, timestamps
 from pybernetes.client import rest, transport
 from pybernetes.kubelet import config as configs
-from pybernetes.kubelet import machine, recording
+from pybernetes.kubelet import eviction, machine, recording
 from pybernetes.kubelet.cri import runtime
 
 logger = logging.getLogger(__name__)
 
 _MAX_IMAGES = 50
-_MEMORY_EVICTION = 100 * 2**20
-_DISK_EVICTION = 0.10
 _HEARTBEAT = "lastHeartbeatTime"
 
 
@@ -241,7 +239,8 @@ class NodeStatus:
         if self._config.simulated:
             return False, False
         usage = shutil.disk_usage(self._config.root_dir)
-        return machine.available_memory() < _MEMORY_EVICTION, usage.free < usage.total * _DISK_EVICTION / 2
+        short = {one.resource for one in eviction.signals(machine.available_memory(), usage.free, usage.total)}
+        return "memory" in short, "ephemeral-storage" in short
 
     def _condition(
         self, now: str, kind: str, holds: bool, texts: tuple[tuple[str, str, str], tuple[str, str, str]]
@@ -328,9 +327,9 @@ def allocatable(config: configs.KubeletConfig, total: Mapping[str, str]) -> dict
     disk = quantity.parse(total.get("ephemeral-storage", "0")).value()
     for name, text in result.items():
         if name == "memory":
-            result[name] = f"{(quantity.parse(text).value() - _MEMORY_EVICTION) // 1024}Ki"
+            result[name] = f"{(quantity.parse(text).value() - eviction.MEMORY_THRESHOLD) // 1024}Ki"
         elif name == "ephemeral-storage":
-            result[name] = str(quantity.parse(text).value() - int(disk * _DISK_EVICTION))
+            result[name] = str(quantity.parse(text).value() - int(disk * eviction.DISK_THRESHOLD))
     return result
 
 

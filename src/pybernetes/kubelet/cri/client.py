@@ -53,10 +53,12 @@ class CriClient(image_calls.ImageCalls):
         """One sandbox with its addresses."""
         request = self._pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
         answer = await self._call(self._runtime.PodSandboxStatus(request, timeout=CALL_TIMEOUT))
-        return self._sandbox_status(answer.status)
-
-    def _sandbox_status(self, one: Any) -> runtime.Sandbox:
+        one = answer.status
         ips = [one.network.ip, *(entry.ip for entry in one.network.additional_ips)]
+        network = one.linux.namespaces.options.network
+        return self._sandbox(one, tuple(ip for ip in ips if ip), network == self._pb.NODE)
+
+    def _sandbox(self, one: Any, ips: tuple[str, ...] = (), host_network: bool = False) -> runtime.Sandbox:
         return runtime.Sandbox(
             id=one.id,
             name=one.metadata.name,
@@ -65,8 +67,8 @@ class CriClient(image_calls.ImageCalls):
             attempt=one.metadata.attempt,
             state=runtime.SandboxState(self._pb.PodSandboxState.Name(one.state)),
             created_at=one.created_at,
-            ips=tuple(ip for ip in ips if ip),
-            host_network=one.linux.namespaces.options.network == self._pb.NODE,
+            ips=ips,
+            host_network=host_network,
             labels=dict(one.labels),
             annotations=dict(one.annotations),
         )
@@ -76,20 +78,7 @@ class CriClient(image_calls.ImageCalls):
         selector = {"label_selector": {runtime.LABEL_POD_UID: pod_uid}} if pod_uid else {}
         request = self._pb.ListPodSandboxRequest(filter=selector)
         answer = await self._call(self._runtime.ListPodSandbox(request, timeout=CALL_TIMEOUT))
-        return [
-            runtime.Sandbox(
-                id=one.id,
-                name=one.metadata.name,
-                namespace=one.metadata.namespace,
-                uid=one.metadata.uid,
-                attempt=one.metadata.attempt,
-                state=runtime.SandboxState(self._pb.PodSandboxState.Name(one.state)),
-                created_at=one.created_at,
-                labels=dict(one.labels),
-                annotations=dict(one.annotations),
-            )
-            for one in answer.items
-        ]
+        return [self._sandbox(one) for one in answer.items]
 
     async def create_container(self, sandbox_id: str, config: Message, sandbox_config: Message) -> str:
         """Create a container."""
