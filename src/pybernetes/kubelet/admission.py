@@ -8,7 +8,7 @@ Upstream: pkg/kubelet/lifecycle/predicate.go. Pure.
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from pybernetes.api import pod_requests
+from pybernetes.api import host_ports, pod_requests
 from pybernetes.api.types import core
 from pybernetes.apimachinery import quantity
 
@@ -51,6 +51,15 @@ def admit(
         if used + wanted > total:
             unit = 10**6 if name == "cpu" else 10**9
             return _lack(name, wanted // unit, used // unit, total // unit)
+    busy = host_ports.HostPorts()
+    for port in (port for one in running for port in host_ports.of(one)):
+        busy.add(port)
+    if any(map(busy.conflicts, host_ports.of(pod))):
+        return Rejection(
+            "NodePorts",
+            "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+            hopeless=False,
+        )
     if any(node_labels.get(key) != text for key, text in pod.spec.nodeSelector.items()):
         return Rejection(
             "NodeAffinity",

@@ -8,13 +8,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Self
 
-from pybernetes.api import pod_requests
+from pybernetes.api import host_ports, pod_requests
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import labels, quantity
 
 _generations = itertools.count(1)
 _NO_SCALARS: Mapping[str, int] = {}
-BIND_ALL = "0.0.0.0"
 
 
 class CacheCorrupted(Exception):
@@ -127,14 +126,6 @@ def _preferred(pod: core.Pod, side: core.PodAffinity | core.PodAntiAffinity | No
     return tuple(WeightedTerm(affinity_term(pod, one.podAffinityTerm), one.weight) for one in terms)
 
 
-class HostPort(NamedTuple):
-    """A port of the node itself."""
-
-    ip: str
-    protocol: str
-    port: int
-
-
 class PodInfo:
     """A Pod with what is worked out from it once. Never changed, except to carry a newer state that counts the same."""
 
@@ -162,7 +153,7 @@ class PodInfo:
         self.requests = Resource.from_nano(asked)
         self.requests.allowed_pod_number = 0
         self.non_zero_cpu, self.non_zero_memory = pod_requests.non_zero_requests(pod, asked)
-        self.host_ports = host_ports(pod)
+        self.host_ports = host_ports.of(pod)
         self.pvc_keys = claim_keys(pod)
         affinity = pod.spec.affinity
         near = affinity.podAffinity if affinity is not None else None
@@ -200,17 +191,6 @@ class PodInfo:
         return result
 
 
-def host_ports(pod: core.Pod) -> tuple[HostPort, ...]:
-    """Ports the Pod takes on its node for as long as it runs."""
-    running = [one for one in pod.spec.initContainers if one.restartPolicy == "Always"]
-    return tuple(
-        HostPort(port.hostIP or BIND_ALL, port.protocol or "TCP", port.hostPort)
-        for container in (*running, *pod.spec.containers)
-        for port in container.ports
-        if port.hostPort > 0
-    )
-
-
 def claim_keys(pod: core.Pod) -> tuple[str, ...]:
     """The claims the Pod names, as namespace/name."""
     namespace = pod.metadata.namespace
@@ -219,43 +199,6 @@ def claim_keys(pod: core.Pod) -> tuple[str, ...]:
         for volume in pod.spec.volumes
         if volume.persistentVolumeClaim is not None
     )
-
-
-class HostPorts:
-    """Ports in use on a node. `0.0.0.0` conflicts with every address."""
-
-    __slots__ = ("_by_ip",)
-
-    def __init__(self) -> None:
-        self._by_ip: dict[str, set[tuple[str, int]]] = {}
-
-    def add(self, port: HostPort) -> None:
-        """Mark as used."""
-        self._by_ip.setdefault(port.ip, set()).add((port.protocol, port.port))
-
-    def remove(self, port: HostPort) -> None:
-        """Mark as free."""
-        ports = self._by_ip.get(port.ip)
-        if ports is not None:
-            ports.discard((port.protocol, port.port))
-            if not ports:
-                del self._by_ip[port.ip]
-
-    def conflicts(self, port: HostPort) -> bool:
-        """Whether somebody has it."""
-        wanted = (port.protocol, port.port)
-        if port.ip == BIND_ALL:
-            return any(wanted in ports for ports in self._by_ip.values())
-        return any(wanted in self._by_ip.get(ip, ()) for ip in (BIND_ALL, port.ip))
-
-    def clone(self) -> "HostPorts":
-        """An independent copy."""
-        result = HostPorts()
-        result._by_ip = {ip: {*ports} for ip, ports in self._by_ip.items()}
-        return result
-
-    def __len__(self) -> int:
-        return sum(map(len, self._by_ip.values()))
 
 
 class ImageState:
@@ -299,7 +242,7 @@ class NodeInfo:
         self.pods: dict[str, PodInfo] = {}
         self.pods_with_affinity: dict[str, PodInfo] = {}
         self.pods_with_required_anti_affinity: dict[str, PodInfo] = {}
-        self.used_ports = HostPorts()
+        self.used_ports = host_ports.HostPorts()
         self.image_states: dict[str, ImageState] = {}
         self.pvc_ref_counts: dict[str, int] = {}
         self.generation = next(_generations)

@@ -133,3 +133,14 @@ def test_rejections_say_how_much(make_pod: MakePod) -> None:
     assert found.message == (
         "Pod was rejected: Node didn't have enough resource: cpu, requested: 3000, used: 0, capacity: 2000"
     )
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason"), [({"hostPort": 80, "hostIP": "127.0.0.1"}, "NodePorts"), ({"hostPort": 81}, None)]
+)
+def test_a_host_port_is_taken_once(make_pod: MakePod, taken: dict[str, Any], reason: str | None) -> None:
+    def pod(port: dict[str, Any]) -> core.Pod:
+        return make_pod(containers=[{"name": "one", "image": "none", "ports": [{"containerPort": 80, **port}]}])
+
+    found = admission.admit(pod({"hostPort": 80}), [pod(taken)], ALLOCATABLE, {})
+    assert (found.reason if found else None) == reason

@@ -5,7 +5,8 @@ Upstream: plugins/nodeports. Pure.
 
 from typing import Any
 
-from pybernetes.scheduler import cluster_events, framework, node_info
+from pybernetes.api import host_ports
+from pybernetes.scheduler import cluster_events, framework
 from pybernetes.scheduler.cluster_events import EventWithHint
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
 
@@ -39,7 +40,7 @@ class NodePorts:
     def _after_pod_delete(pod: PodInfo, old: Any, new: Any) -> bool:
         if not old.spec.nodeName and not old.status.nominatedNodeName:
             return False
-        freed = node_info.HostPorts()
-        for port in node_info.host_ports(old):
+        freed = host_ports.HostPorts()
+        for port in host_ports.of(old):
             freed.add(port)
         return any(map(freed.conflicts, pod.host_ports))
