@@ -24,6 +24,7 @@ from pybernetes.api.validation import (
     cron_job,
     endpoints,
     event,
+    formats,
     job,
     job_status,
     labels,
@@ -104,6 +105,16 @@ def _again(check: Check) -> Change:
     return lambda found, new, old: check(found, new)
 
 
+def _counts(*fields: str) -> Change:
+    """Of a status only these numbers are judged: none is negative."""
+
+    def check(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
+        for field in fields:
+            formats.not_negative(found, f"status.{field}", (new.get("status") or {}).get(field))
+
+    return check
+
+
 UPDATE: dict[tuple[str, str], Change] = {
     ("", "ConfigMap"): config.config_map_update,
     ("", "Endpoints"): endpoints.endpoints_update,
@@ -121,7 +132,7 @@ UPDATE: dict[tuple[str, str], Change] = {
     ("", "Pod/resize"): pod_resize.resize,
     ("", "Pod/status"): pod_status.pod_status_update,
     ("", "PodTemplate"): workload.pod_template_update,
-    ("", "ReplicationController"): workload.replication_controller_update,
+    ("", "ReplicationController"): workload.replication_controller,
     ("", "ReplicationController/status"): workload.replication_controller_status_update,
     ("", "ResourceQuota"): quota.resource_quota_update,
     ("", "ResourceQuota/status"): quota.resource_quota_status_update,
@@ -138,8 +149,8 @@ UPDATE: dict[tuple[str, str], Change] = {
     ("apps", "StatefulSet"): workload.stateful_set_update,
     ("apps", "StatefulSet/status"): workload.stateful_set_status_update,
     ("autoscaling", "HorizontalPodAutoscaler"): autoscaling.autoscaler_update,
-    ("autoscaling", "HorizontalPodAutoscaler/status"): autoscaling.autoscaler_status_update,
-    ("batch", "CronJob"): cron_job.cron_job_update,
+    ("autoscaling", "HorizontalPodAutoscaler/status"): _counts("currentReplicas", "desiredReplicas"),
+    ("batch", "CronJob"): cron_job.cron_job,
     ("batch", "Job"): job.job_update,
     ("batch", "Job/status"): job_status.job_status_update,
     ("certificates.k8s.io", "CertificateSigningRequest"): certificates.update,
@@ -161,7 +172,9 @@ UPDATE: dict[tuple[str, str], Change] = {
     ("networking.k8s.io", "ServiceCIDR"): networking.service_cidr_update,
     ("node.k8s.io", "RuntimeClass"): runtime_class.runtime_class_update,
     ("policy", "PodDisruptionBudget"): _again(policy.budget),
-    ("policy", "PodDisruptionBudget/status"): policy.budget_status_update,
+    ("policy", "PodDisruptionBudget/status"): _counts(
+        "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"
+    ),
     ("rbac.authorization.k8s.io", "ClusterRole"): _again(rbac.role),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): rbac.binding_update,
     ("rbac.authorization.k8s.io", "Role"): _again(rbac.role),

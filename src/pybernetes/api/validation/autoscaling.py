@@ -56,13 +56,6 @@ def autoscaler_update(found: fieldpath.ErrorList, new: Object, old: Object) -> N
         autoscaler(found, new)
 
 
-def autoscaler_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """What it decided."""
-    status = new.get("status") or {}
-    for field in ("currentReplicas", "desiredReplicas"):
-        formats.not_negative(found, f"status.{field}", status.get(field))
-
-
 def _reference(found: fieldpath.ErrorList, where: str, given: Object, *, grouped: bool = True) -> None:
     for field in ("kind", "name"):
         formats.required_name(found, f"{where}.{field}", given.get(field), formats.path_segment)

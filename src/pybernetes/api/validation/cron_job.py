@@ -44,11 +44,6 @@ def cron_job(found: fieldpath.ErrorList, obj: Object, old: Object | None = None)
         found.append(fieldpath.invalid("metadata.name", name, f"must be no more than {LONGEST_NAME} characters"))
 
 
-def cron_job_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """A change of one."""
-    cron_job(found, new, old)
-
-
 def _schedule(found: fieldpath.ErrorList, schedule: str, zone: str | None, zone_before: bool) -> None:
     wrong = cron.check(schedule)
     if wrong:

@@ -8,7 +8,6 @@ from pybernetes.api.validation.formats import Object
 from pybernetes.apimachinery import fieldpath
 
 UNHEALTHY = ("AlwaysAllow", "IfHealthyBudget")
-COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 
 
 def budget(found: fieldpath.ErrorList, obj: Object) -> None:
@@ -30,10 +29,3 @@ def budget(found: fieldpath.ErrorList, obj: Object) -> None:
     labels.selector(found, "spec.selector", spec.get("selector"))
     if policy is not None:
         formats.supported(found, "spec.unhealthyPodEvictionPolicy", policy, UNHEALTHY)
-
-
-def budget_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """What is left of it."""
-    status = new.get("status") or {}
-    for field in COUNTS:
-        formats.not_negative(found, f"status.{field}", status.get(field))

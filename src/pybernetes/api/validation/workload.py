@@ -127,11 +127,6 @@ def replication_controller(found: fieldpath.ErrorList, obj: Object, old: Object 
     template(found, given, selectors.from_validated_set(selector), "ReplicationController", same=same)
 
 
-def replication_controller_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
-    """A change of one; its selector may change too."""
-    replication_controller(found, new, old)
-
-
 def replication_controller_status_update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """What the controller saw."""
     fields = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
