@@ -51,9 +51,9 @@ class PulledImages:
 
     def end(self, image: str, reference: str = "", credential: Credential | None = None) -> None:
         """A pull has ended; `reference` is the image it brought, if it did."""
-        self._pulling[image] -= 1
-        if not self._pulling[image] or reference:
-            del self._pulling[image]
+        left = self._pulling.pop(image, 0) - 1  # none when another pull of it has succeeded meanwhile
+        if left > 0 and not reference:
+            self._pulling[image] = left
         if reference:
             by_repository = self._pulled.setdefault(reference, {})
             known = by_repository.get(repository(image))
