@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
+from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors
 from pybernetes.client import decode, informer, rest, transport
 from pybernetes.controllers import table
@@ -17,6 +18,7 @@ from pybernetes.telemetry import logs, traces
 
 logger = logs.get("controllermanager")
 
+ACCOUNTS = "kube-system"
 API_SERVER_TIMEOUT = 10.0
 API_SERVER_RETRY = 1.0
 
@@ -45,6 +47,7 @@ class ControllerManager:
         self._rows = table.enabled(selection)
         self._built = built or (lambda name, controller: None)
         self._context: ControllerContext
+        self._accounts: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
         self.started = asyncio.Event()
         """Set when every controller runs and every cache is complete."""
@@ -54,7 +57,7 @@ class ControllerManager:
         traces.acting_as.set("kube-controller-manager")
         async with tasks.TaskGroup("kube-controller-manager") as group:
             informers = informer.InformerFactory(self._client, self._clock, group)
-            context = ControllerContext(self._client, self._client_for, informers, self._clock, group, self._settings)
+            context = ControllerContext(self._client, self._account, informers, self._clock, group, self._settings)
             # all or none: a controller that cannot be built ends this before any other has done anything
             self._context = context
             for name, controller in (await self._build(context)).items():
@@ -62,7 +65,22 @@ class ControllerManager:
             await informers.start()
             await informers.wait_for_sync()
             self.started.set()
+            await self._make_accounts()
             await group.wait()
+
+    def _account(self, name: str) -> rest.Client:
+        self._accounts.add(name)
+        return self._client_for(name)
+
+    async def _make_accounts(self) -> None:
+        """The service accounts that the controllers act as, to be seen and bound to roles; nobody waits for them."""
+        resource = self._client.resource(core.ServiceAccount)
+        try:
+            known = {one.metadata.name for one in (await resource.list(ACCOUNTS)).items}
+            for name in sorted(self._accounts - known):
+                await resource.create(core.ServiceAccount(metadata=meta.ObjectMeta(name=name, namespace=ACCOUNTS)))
+        except (errors.StatusError, transport.TransportError) as error:
+            logger.warning("service accounts of controllers are made at the next start: %s", error)
 
     def _begin(self, name: str, controller: Runnable) -> None:
         self._built(name, controller)

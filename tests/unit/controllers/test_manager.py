@@ -98,7 +98,8 @@ async def test_tokens_come_first(cluster):
 
 async def test_one_watch_of_each_resource_and_writes_under_own_names(cluster):
     """Seed C5: however many controllers use Pods, there is one watch; each writes as its own service account."""
-    watched, writers = collections.Counter(), set()
+    watched, writers, others = collections.Counter(), set(), set()
+    accounts = "system:serviceaccount:kube-system:"
     handle = cluster.gate
 
     async def note(request):
@@ -106,7 +107,7 @@ async def test_one_watch_of_each_resource_and_writes_under_own_names(cluster):
         if "watch" in request.query:
             watched[user, request.path] += 1
         elif request.method != "GET" and user != "admin":
-            writers.add(user)
+            (writers if user.startswith(accounts) else others).add((user, request.path))
         return await handle(request)
 
     cluster.gate = note
@@ -119,9 +120,12 @@ async def test_one_watch_of_each_resource_and_writes_under_own_names(cluster):
     assert watched[manager_name, "/api/v1/pods"] == 1
     assert set(watched.values()) == {1}
     assert {user for user, _ in watched} == {manager_name}
-    accounts = "system:serviceaccount:kube-system:"
-    assert writers >= {f"{accounts}{name}-controller" for name in ("deployment", "replicaset", "job", "statefulset")}
-    assert all(user.startswith(accounts) for user in writers)
+    named = {f"{accounts}{name}-controller" for name in ("deployment", "replicaset", "job", "statefulset")}
+    assert {user for user, _ in writers} >= named
+    # the accounts themselves are made by the manager
+    assert others == {(manager_name, "/api/v1/namespaces/kube-system/serviceaccounts")}
+    listed = await cluster.client_for("admin").dynamic("v1", "ServiceAccount").list("kube-system")
+    assert named <= {f"{accounts}{one['metadata']['name']}" for one in listed.items}
 
 
 async def scene(cluster):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pybernetes.apimachinery import timestamps
-from pybernetes.testing import journey
+from pybernetes.cli.journey import invariants as journey
 
 START = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 STEPS = {"SuccessfulCreate": 2, "Scheduled": 4, "Pulled": 6, "Created": 7, "Started": 8, "Killing": 20}
