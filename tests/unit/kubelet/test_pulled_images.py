@@ -7,7 +7,7 @@ import pytest
 from pybernetes.kubelet import pulled_images
 
 
-@pytest.mark.parametrize("ends", itertools.product(("", "sha256:1"), repeat=3))
+@pytest.mark.parametrize("ends", [*itertools.product(("", "sha256:1"), repeat=3)])
 def test_pulls_side_by_side(ends: tuple[str, ...]) -> None:
     images = pulled_images.PulledImages()
     for _ in ends:
