@@ -10,6 +10,7 @@ scheduler too, while upstream's figures are kube-apiserver and etcd alone.
 from __future__ import annotations
 
 import base64
+import compileall
 import contextlib
 import dataclasses
 import json
@@ -25,6 +26,8 @@ from typing import Any
 
 import peer_phases
 import yaml
+
+import pybernetes
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "upstream"))
 
@@ -51,6 +54,7 @@ def theirs() -> Iterator[Started]:
 @contextlib.contextmanager
 def ours() -> Iterator[Started]:
     """Our control plane without nodes."""
+    compileall.compile_dir(pathlib.Path(pybernetes.__file__).parent, quiet=1)  # as an installation does
     name = f"bench-{os.getpid()}"
     program = _program()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -50,6 +50,7 @@ async def run_node(config: configs.ClusterConfig, paths: configs.Paths, index: i
         )
         names = await _client(stack, paths, f"coredns-{name}", clock)
         resolver = zone.ClusterDns(names, clock, dns_config(config, index))
+        await nodes.api_is_ready(names)
         for part, run in (("kubelet", agent.run()), ("kube-proxy", proxy.run()), ("cluster-dns", resolver.run())):
             group.start(run, part)
         await group.until(agent.ready.wait(), "registered")

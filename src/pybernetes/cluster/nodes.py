@@ -9,7 +9,8 @@ import subprocess
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import core
-from pybernetes.client import rest
+from pybernetes.apimachinery import errors
+from pybernetes.client import rest, transport
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import images, network, runtime
 from pybernetes.kubelet.cri import client as cri
@@ -17,6 +18,8 @@ from pybernetes.kubelet.cri import runtime as cri_runtime
 from pybernetes.proxy import apply as proxy_tables
 
 STATE_ROOT = pathlib.Path("/run/pybernetes")
+API_SECONDS, API_PAUSE = 5.0, 0.02
+"""How long, and how often, a node asks for its API server; reflectors that met none would pause for a second."""
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
@@ -45,6 +48,21 @@ def runtime_config(paths: configs.Paths, config: configs.ClusterConfig, index: i
         bridge=config.bridge(index),
         pause_image=images.PAUSE_IMAGE,
     )
+
+
+async def api_is_ready(client: rest.Client) -> None:
+    """Ask the API server, in another process, until it lets the cluster DNS read Services: those rights come last.
+
+    But no longer than static Pods should wait.
+    """
+    until = client.clock.monotonic() + API_SECONDS
+    while client.clock.monotonic() < until:
+        try:
+            await client.raw("GET", "/api/v1/services", query=[("limit", "1")])
+        except (transport.TransportError, errors.StatusError):
+            await client.clock.sleep(API_PAUSE)
+        else:
+            return
 
 
 async def is_up(client: rest.Client, name: str) -> None:
