@@ -156,7 +156,8 @@ class RequestReader:
             self._refuse(self._refusal or self._error_response(400, ""))
         else:
             if self.state is _IDLE:
-                self._learn(data)
+                if state is _IDLE:  # all of it is in this piece
+                    self._learn(data)
             else:
                 self._fed += len(data)
                 # in a body all but the body itself is framing, which cannot need more than a few bytes for each byte
