@@ -107,7 +107,8 @@ class Zone:
         """A Service is gone."""
         old = self._services.pop((namespace, name), None)
         if old is not None:
-            for address in _addresses(old):
+            # a headless Service may have an address in several pieces, with other ports in each
+            for address in {*_addresses(old)}:
                 keys = self._reverse[address]
                 keys.discard((namespace, name))
                 if not keys:

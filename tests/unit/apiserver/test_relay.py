@@ -36,14 +36,14 @@ async def application() -> AsyncIterator[int]:
 
 async def _running_pod(api: Any) -> None:
     spec = {"containers": [{"name": "m", "image": "i"}], "nodeName": "n"}
-    await api.create(PODS, {"metadata": {"name": "p"}, "spec": spec})
+    await api.create(PODS, {"metadata": {"name": "proxy"}, "spec": spec})
     status = {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
-    assert (await api.send("PATCH", f"{PODS}/p/status", status, content=MERGE)).status == 200
+    assert (await api.send("PATCH", f"{PODS}/proxy/status", status, content=MERGE)).status == 200
 
 
 async def test_requests_reach_the_pod_without_credentials(api: Any, application: int) -> None:
     await _running_pod(api)
-    target = f"{PODS}/p:{application}/proxy/a%20b/c?x=1"
+    target = f"{PODS}/proxy:{application}/proxy/a%20b/c?x=1"
     response = await api.raw("POST", target, b"body", [("Content-Type", "text/plain")])
     assert isinstance(response, messages.StreamResponse)
     assert (response.status, dict(response.headers)["X-Own"]) == (203, "1")
@@ -62,7 +62,7 @@ async def test_requests_reach_the_pod_without_credentials(api: Any, application:
 async def test_upgraded_connections_are_joined(api: Any, application: int) -> None:
     await _running_pod(api)
     headers = [("Connection", "Upgrade"), ("Upgrade", "echo")]
-    response = await api.raw("GET", f"{PODS}/p:{application}/proxy/", headers=headers)
+    response = await api.raw("GET", f"{PODS}/proxy:{application}/proxy/", headers=headers)
     assert isinstance(response, messages.UpgradeResponse)
     assert (response.protocol, dict(response.headers)["X-Greeting"]) == ("echo", "hello")
     client, ours = stream.pipe()
@@ -75,6 +75,6 @@ async def test_upgraded_connections_are_joined(api: Any, application: int) -> No
 
 async def test_nobody_listens(api: Any) -> None:
     await _running_pod(api)
-    answer = await api.send("GET", f"{PODS}/p:1/proxy/")
+    answer = await api.send("GET", f"{PODS}/proxy:1/proxy/")
     assert (answer.status, answer.json["reason"]) == (503, "ServiceUnavailable")
-    assert (await api.send("GET", f"{PODS}/p/log")).status >= 400
+    assert (await api.send("GET", f"{PODS}/proxy/log")).status >= 400

@@ -88,3 +88,10 @@ def test_changes_count(zone: answers.Zone) -> None:
     assert zone.generation == before + 1
     assert not zone.answer("web.default.svc.cluster.local", "A").found
     assert not zone.owns("20.0.96.10.in-addr.arpa")
+
+
+def test_an_address_in_two_pieces(zone: answers.Zone) -> None:
+    two = tuple(answers.Endpoint("10.244.1.7", "", (answers.Port(name, "TCP", 1),)) for name in ("a", "b"))
+    zone.put(answers.Service("prod", "two", (), (), endpoints=two))
+    zone.remove("prod", "two")
+    assert not zone.owns("7.1.244.10.in-addr.arpa")

@@ -30,8 +30,9 @@ def _path(context: contexts.RequestContext) -> str:
     """What stands behind `proxy`, as the client escaped it, with its query."""
     target = context.request.target
     path, mark, query = target.partition("?")
-    _, _, rest = path.partition(f"/{context.info.subresource}")
-    return (rest or "/") + mark + query
+    # Counted, not searched, since names may read like it: /api/v1[/namespaces/NS]/RESOURCE/NAME/proxy.
+    before = 8 if context.info.namespace else 6
+    return "/" + "/".join(path.split("/")[before:]) + mark + query
 
 
 async def node(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
