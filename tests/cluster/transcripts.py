@@ -60,6 +60,12 @@ def kubectl() -> pathlib.Path | None:
     return path if path.exists() else None
 
 
+def subcommands() -> set[str]:
+    """What `kubectl --help` lists."""
+    shown = subprocess.run([str(kubectl()), "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^  ([a-z][a-z-]+) +\S", shown, re.MULTILINE))
+
+
 def run(name: str, kubeconfig: pathlib.Path, scratch: pathlib.Path) -> str:
     """The transcript of the same commands on that cluster."""
     program = kubectl()
