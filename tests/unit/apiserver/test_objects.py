@@ -269,6 +269,16 @@ async def test_tables_and_metadata_alone(api: Any) -> None:
     assert (partial["kind"], "data" in partial["items"][0]) == ("PartialObjectMetadataList", False)
 
 
+async def test_a_review_is_no_table(api: Any) -> None:
+    path, accept = (
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        "application/json;as=Table;v=v1;g=meta.k8s.io",
+    )
+    body = {"kind": "SelfSubjectAccessReview", "spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}}
+    assert (await api.send("POST", path, body)).status == 201
+    assert (await api.send("POST", path, body, Accept=accept)).status == 406
+
+
 async def test_unknown_fields(api: Any) -> None:
     bad = config(bogus=1)
     warned = await api.send("POST", CONFIGS, bad)

@@ -11,13 +11,14 @@ from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.authz import rbac
-from pybernetes.apiserver.verbs import decode, present
+from pybernetes.apiserver.verbs import decode, negotiate, present
 
 Object = dict[str, Any]
 SPEC = fieldpath.Path("spec")
 
 
 def _read(context: contexts.RequestContext) -> Object:
+    negotiate.output(context, transforms=False)
     found = decode.read(context, context.kind.gvk)
     found.setdefault("metadata", {})
     found.setdefault("spec", {})
