@@ -54,30 +54,38 @@ def theirs() -> Iterator[Started]:
 @contextlib.contextmanager
 def ours() -> Iterator[Started]:
     """Our control plane without nodes."""
-    compileall.compile_dir(pathlib.Path(pybernetes.__file__).parent, quiet=1)  # as an installation does
+    compile_source()
     name = f"bench-{os.getpid()}"
-    program = _program()
+    command = program()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         kubeconfig = pathlib.Path(folder) / "kubeconfig"
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
         started = time.monotonic()
         try:
-            _run([*program, "up", "--no-node", "--name", name], environment)
+            run([*command, "up", "--no-node", "--name", name], environment)
             seconds = time.monotonic() - started
-            state = json.loads(_run([*program, "status", "--name", name, "-o", "json"], environment))
+            state = json.loads(run([*command, "status", "--name", name, "-o", "json"], environment))
             yield Started(_target(state, kubeconfig, pathlib.Path(folder)), seconds)
         finally:
-            command = [*program, "down", "--delete", "--name", name]
-            subprocess.run(command, env=environment, capture_output=True, check=False)
+            subprocess.run(
+                [*command, "down", "--delete", "--name", name], env=environment, capture_output=True, check=False
+            )
 
 
-def _program() -> list[str]:
+def compile_source() -> None:
+    """As an installation does."""
+    compileall.compile_dir(pathlib.Path(pybernetes.__file__).parent, quiet=1)
+
+
+def program() -> list[str]:
+    """The `pybernetes` command."""
     beside = pathlib.Path(sys.executable).with_name("pybernetes")
     found = str(beside) if beside.exists() else shutil.which("pybernetes")
     return [found] if found else [sys.executable, "-m", "pybernetes"]
 
 
-def _run(command: list[str], environment: dict[str, str]) -> str:
+def run(command: list[str], environment: dict[str, str]) -> str:
+    """What a command prints."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{done.stderr[-2000:]}")
