@@ -214,6 +214,11 @@ class WatchCache:
             raise listing.not_ready()
         return self._contents.items.get(key)
 
+    def current(self, prefix: str) -> Sequence[Cached]:
+        """What is cached under that prefix now, in key order."""
+        self._check_ready()
+        return self._contents.range(prefix)
+
     def __len__(self) -> int:
         return len(self._contents.items)
 

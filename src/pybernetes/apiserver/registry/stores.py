@@ -13,7 +13,6 @@ from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.registry import operation, reading, rules, store, strategy, table
 from pybernetes.storage import backend as backends
-from pybernetes.storage import listing
 
 Object = dict[str, Any]
 
@@ -89,7 +88,7 @@ class Stores:
             return []
         cache = await where.ready()
         prefix = f"{where.prefix}{namespace}/" if namespace and where.kind.namespaced else ""
-        return [one.object() for one in (await cache.list(prefix, listing.ListOptions("0"))).items]
+        return [one.object() for one in cache.current(prefix or cache.prefix)]
 
     async def rewrite(
         self, group: str, resource: str, namespace: str, name: str, change: Callable[[Object], object]
