@@ -6,7 +6,8 @@ Upstream: pkg/controlplane/instance.go, pkg/registry/*/rest.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pybernetes.apimachinery import gvk as names
 
@@ -30,12 +31,27 @@ class Subresource:
     kind: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class CustomVersion:
+    """What a CustomResourceDefinition says of one of its versions, beside names.
+
+    `columns` are its additionalPrinterColumns, `scale` where replicas wanted, replicas there and the selector are.
+    """
+
+    schema: Mapping[str, Any]
+    columns: tuple[Mapping[str, Any], ...] = ()
+    selectable_fields: tuple[str, ...] = ()
+    scale: tuple[str, str, str] | None = None
+    deprecation: str = ""
+    terminating: bool = False
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kind:
     """One served resource in one version.
 
     `storage_group`/`storage_version` name the form in which objects of the resource are stored; rows that share
-    a `storage_key` are views of the same objects. `custom` marks rows that a CustomResourceDefinition added.
+    a `storage_key` are views of the same objects. Rows that a CustomResourceDefinition added have a `custom`.
     """
 
     group: str
@@ -52,7 +68,7 @@ class Kind:
     storage_version: str = ""
     storage_key: str = ""
     list_kind: str = ""
-    custom: bool = False
+    custom: CustomVersion | None = None
 
     @property
     def gvk(self) -> names.GroupVersionKind:

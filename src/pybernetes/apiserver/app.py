@@ -25,6 +25,7 @@ from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import authenticator, service_account
 from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.authz import node, rbac
+from pybernetes.apiserver.extensions import crd, definition
 from pybernetes.apiserver.filters import audit, authentication, authorization, deadline, fairness, impersonation
 from pybernetes.apiserver.filters import recovery as recovering
 from pybernetes.apiserver.filters import request_id as numbering
@@ -82,7 +83,8 @@ class ApiServer:
         self.health = checks.Endpoints()
         self.health.add("etcd", lambda: self.backend.problem or None)
         self.health.add_ready("etcd-readiness", lambda: self.backend.problem or None)
-        self.openapi = documents.Publisher(self.served)
+        self.openapi = documents.Publisher(self.served, crd.schema_of)
+        self.definitions = crd.Definitions(self.served, self.stores, clock)
         self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)
         self.documents: dict[Any, Any] = {}
         self.accounts = self._accounts()
@@ -96,7 +98,10 @@ class ApiServer:
 
     def _strategies(self) -> dict[tuple[str, str], strategy.Strategy]:
         """Of kinds whose rules need more than the object."""
-        own: dict[tuple[str, str], strategy.Strategy] = {("", "services"): service.ServiceStrategy(self.allocators)}
+        own: dict[tuple[str, str], strategy.Strategy] = {
+            ("", "services"): service.ServiceStrategy(self.allocators),
+            (definition.GROUP, definition.PLURAL): definition.DefinitionStrategy(),
+        }
         granting = roles.RbacStrategy(self.rbac, self.authorizer)
         for plural in ("clusterrolebindings", "clusterroles", "rolebindings", "roles"):
             own[(roles.GROUP, plural)] = granting
@@ -132,6 +137,7 @@ class ApiServer:
         """Open the store and follow what authorization needs; bootstrap objects are made in the background."""
         await self.backend.start()
         await follow.follow(self.stores, self.rbac, self.nodes)
+        await self.definitions.start()
         hooks = bootstrap.hooks(self)
         for name, _ in hooks:
             self.health.add_hook(name)
@@ -154,6 +160,7 @@ class ApiServer:
         """Answer no more, end watches, close the store."""
         self.health.stopping()
         await self._group.cancel()
+        await self.definitions.stop()
         await bootstrap.leave(self)
         await self.kubelets.close()
         await self.stores.stop()

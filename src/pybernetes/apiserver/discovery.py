@@ -103,6 +103,12 @@ def storage_hash(row: kinds.Kind) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
+def _verbs(row: kinds.Kind) -> list[str]:
+    """What may be done; a custom resource whose definition is being deleted takes nothing new."""
+    going = row.custom is not None and row.custom.terminating
+    return [verb for verb in row.verbs if not (going and verb in ("create", "patch", "update"))]
+
+
 def _resources(served: kinds.KindTable, row: kinds.Kind) -> list[Object]:
     """The row's line in an APIResourceList, and one for each of its subresources."""
     line: Object = {
@@ -110,7 +116,7 @@ def _resources(served: kinds.KindTable, row: kinds.Kind) -> list[Object]:
         "singularName": row.singular,
         "namespaced": row.namespaced,
         "kind": row.kind,
-        "verbs": list(row.verbs),
+        "verbs": _verbs(row),
     }
     if row.short_names:
         line["shortNames"] = list(row.short_names)
@@ -197,7 +203,7 @@ def _aggregated_resource(row: kinds.Kind) -> Object:
         else {**nothing, "kind": row.kind},
         "scope": "Namespaced" if row.namespaced else "Cluster",
         "singularResource": row.singular,
-        "verbs": list(row.verbs),
+        "verbs": _verbs(row),
     }
     if row.short_names:
         found["shortNames"] = list(row.short_names)

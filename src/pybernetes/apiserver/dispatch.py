@@ -105,8 +105,8 @@ async def dispatch(context: contexts.RequestContext) -> contexts.AnyResponse:
         return routes.page_not_found()
     check_method(context)
     kind = context.kind
-    deprecated = DEPRECATED.get((kind.group, kind.version, kind.plural))
-    if deprecated is not None:
+    deprecated = kind.custom.deprecation if kind.custom else DEPRECATED.get((kind.group, kind.version, kind.plural))
+    if deprecated:
         context.warn(deprecated)
     if context.sub is not None:
         special = subresources.find(kind, context.sub.name, info.verb)

@@ -18,6 +18,9 @@ from pybernetes.apimachinery import fields, labels
 Extract = Callable[[dict[str, Any]], Mapping[str, str]]
 """The selectable fields of a decoded object: `{"metadata.name": …, "spec.nodeName": …}`."""
 
+Upgrade = Callable[[bytes], bytes]
+"""From a stored value to how it is read now: in another version, with members that a new schema adds."""
+
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 # Anything else may hold another "metadata" before its own.

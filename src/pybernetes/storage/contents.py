@@ -27,6 +27,7 @@ class Contents:
         self.revision = 0
         self.floor = 0
         self._extract = extract
+        self.upgrade: cached.Upgrade | None = None
         self._most = most
         self._keys: list[str] = []
         self._window: collections.deque[Change] = collections.deque()
@@ -41,8 +42,12 @@ class Contents:
 
     def cache(self, records: Iterable[backend.Record]) -> list[Cached]:
         """Records of the backend in the form in which they are served."""
-        make, extract = cached.with_revision, self._extract
-        return [Cached(one.key, one.mod_revision, make(one.value, one.mod_revision), extract) for one in records]
+        return [self._read(one) for one in records]
+
+    def _read(self, record: backend.Record) -> Cached:
+        value = record.value if self.upgrade is None else self.upgrade(record.value)
+        revision = record.mod_revision
+        return Cached(record.key, revision, cached.with_revision(value, revision), self._extract)
 
     def apply(self, event: backend.Event, now: float) -> Change | None:
         """Take over one committed change; None if it was known already."""
@@ -53,8 +58,7 @@ class Contents:
         previous = self.items.get(key)
         current: Cached | None = None
         if event.type is backend.EventType.PUT:
-            current = Cached(key, revision, cached.with_revision(record.value, revision), self._extract)
-            self.items[key] = current
+            current = self.items[key] = self._read(record)
             if previous is None:
                 bisect.insort(self._keys, key)
         elif previous is not None:

@@ -82,6 +82,10 @@ class WatchCache:
         self._group = tasks.TaskGroup(f"watchcache {self.prefix}")
         self._subscription: backends.Subscription | None = None
 
+    def read_by(self, upgrade: cached.Upgrade | None) -> None:
+        """Before the start: how stored values are read, if not as they are."""
+        self._contents.upgrade = upgrade
+
     async def start(self) -> None:
         """Load the state and follow the backend; raises StorageError if that fails."""
         # Subscribed before listing, so that nothing between the two is lost.

@@ -7,6 +7,7 @@ Path: 6 decode. Upstream: apiserver/pkg/endpoints/handlers create.go, rest.go. P
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from pybernetes.api.codec import failure, json, protobuf, strict, structure, yaml
@@ -22,6 +23,9 @@ IGNORE, WARN, STRICT = "Ignore", "Warn", "Strict"
 # What Go's error calls the type into which it reads apiVersion and kind first.
 _TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _SUMMARY = 30
+
+
+Schema = Callable[[dict[str, Any]], list[str]]
 
 
 class Refused(errors.BadRequest):
@@ -51,12 +55,18 @@ def media_type(content_type: str) -> str:
 
 
 def read(
-    data: bytes, media: str, expected: gvk.GroupVersionKind, *, validation: str = WARN, accept_groups: bool = False
+    data: bytes,
+    media: str,
+    expected: gvk.GroupVersionKind,
+    *,
+    validation: str = WARN,
+    accept_groups: bool = False,
+    schema: Schema | None = None,
 ) -> Read:
     """Decode a body that should hold an `expected`; missing apiVersion and kind are taken from it.
 
     `accept_groups` lets the apiVersion be another one, as for options, which travel under the group that is asked.
-    A kind that is not built in comes back as it is but for its metadata: its schema is not known here.
+    `schema` holds an object of a kind that is not built in to its type, and names what was unknown.
     """
     try:
         value, strict_errors = _parse(data, media, expected)
@@ -73,6 +83,8 @@ def read(
         strict_errors = strict.errors(data, actual.api_version, actual.kind)
     else:
         strict_errors += _conform(value, actual, expected, accept_groups)
+    if schema is not None:
+        strict_errors += schema(value)
     if validation == IGNORE or not strict_errors:
         return Read(value)
     if validation == STRICT:

@@ -74,9 +74,15 @@ def conform(obj: dict[str, Any], api_version: str, kind: str, *, patching: bool 
 
 def conform_metadata(metadata: dict[str, Any]) -> list[str]:
     """The same for the metadata of a custom resource; paths start with `metadata`."""
+    return _run(_metadata_plan(), {"metadata": metadata}, _Walk(False))
+
+
+@functools.cache
+def _metadata_plan() -> plans.Plan:
+    """Of an object of which only the metadata are known."""
     root = plans.Plan("")
     root.fields["metadata"] = plans.plan_of(table.Name(table.META_PACKAGE, "PartialObjectMetadata")).fields["metadata"]
-    return _run(root, {"metadata": metadata}, _Walk(False))
+    return root
 
 
 def knows(api_version: str, kind: str) -> bool:

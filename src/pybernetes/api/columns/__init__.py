@@ -1,7 +1,7 @@
 """Server-side Table columns of every built-in kind: what `kubectl get` prints.
 
-`columns(kind)` gives the definitions and a function from an object to its cells; kinds that are not listed (and custom
-resources without columns of their own) show name and creation time.
+`columns(kind)` gives the definitions and a function from an object to its cells; kinds that are not listed show name
+and creation time, custom resources what their definition says.
 Pure.
 Upstream: pkg/printers/internalversion/printers.go.
 """
@@ -12,7 +12,7 @@ import functools
 from typing import Any
 
 from pybernetes.api import kinds
-from pybernetes.api.columns import core, others, pods, table, workloads
+from pybernetes.api.columns import core, custom, others, pods, table, workloads
 
 BY_RESOURCE: dict[str, tuple[table.Column, ...]] = {
     **core.COLUMNS,
@@ -43,10 +43,12 @@ class Columns:
         return [cell.at(now) if isinstance(cell, table.Ago) else cell for cell in self.cells(obj)]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def columns(kind: kinds.Kind) -> Columns:
     """The columns of a kind."""
-    return Columns(DEFAULT if kind.custom else BY_RESOURCE.get(kind.plural, DEFAULT))
+    if kind.custom is not None:
+        return Columns(custom.columns(kind.custom))
+    return Columns(BY_RESOURCE.get(kind.plural, DEFAULT))
 
 
 def conditions(kind: kinds.Kind, obj: table.Object) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ class Column:
     type: str = "string"
     format: str = ""
     priority: int = 0
+    description: str = ""
 
     def definition(self) -> dict[str, Any]:
         """The TableColumnDefinition."""
@@ -33,7 +34,7 @@ class Column:
             "name": self.name,
             "type": self.type,
             "format": self.format,
-            "description": f"{self.name} of the object",
+            "description": self.description or f"{self.name} of the object",
             "priority": self.priority,
         }
 

@@ -54,6 +54,7 @@ class StoredObjects:
             extract=self._extract,
             identity=(kind.api_version, kind.kind),
         )
+        self.cache.read_by(rules.upgrade)
         self._loading = asyncio.Lock()
         self._started = False
 
@@ -141,5 +142,7 @@ class StoredObjects:
         if self.cache.state is watchcache.State.READY and (known := self.cache.get(key)) is not None:
             if known.revision == revision:
                 return known
+        if self.strategy.upgrade is not None:
+            value = self.strategy.upgrade(value)
         data = cached.with_revision(value, revision) if revision else value
         return cached.Cached(key, revision, data, self._extract)

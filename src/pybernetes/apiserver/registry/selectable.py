@@ -78,6 +78,8 @@ def labels(kind: kinds.Kind) -> frozenset[str]:
     """Every label a selector on that kind may use."""
     key = (kind.group, kind.plural)
     own = RENAMED.get(key) or TABLE.get(key) or {}
+    if kind.custom is not None:
+        return frozenset(kind.custom.selectable_fields) | {"metadata.name", *("metadata.namespace",) * kind.namespaced}
     return frozenset(own) | {"metadata.name", "metadata.namespace"}
 
 
@@ -126,7 +128,7 @@ def _text(obj: Any, path: tuple[str, ...], zero: str) -> str:
 
 def unknown(kind: kinds.Kind, label: str) -> str:
     """What is said of a label that is not selectable."""
-    if (kind.storage_group, kind.plural) in TABLE:
+    if kind.custom is not None or (kind.storage_group, kind.plural) in TABLE:
         return f"field label not supported: {label}"
     quoted = f'"{label}"'
     return f'{quoted} is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -121,7 +121,7 @@ class Store(reading.StoredObjects):
             facts.pop(name, None)
         if rules.generation:
             facts["generation"] = 1
-        if rules.status and not rules.status_on_create and self.kind.subresource("status") is not None:
+        if rules.status and not rules.status_on_create and context.kind.subresource("status") is not None:
             new.pop("status", None)
         rules.prepare_for_create(context, new)
         found = metadata.validate(facts, namespaced=self.kind.namespaced, check=rules.name_check)
@@ -256,7 +256,7 @@ class Store(reading.StoredObjects):
         context.submitted_status = new.get("status")
         if context.subresource == "status":
             _keep_all_but_status(new, old)
-        elif self.strategy.status and self.kind.subresource("status") is not None:
+        elif self.strategy.status and context.kind.subresource("status") is not None:
             _keep(new, old, "status")
         self.strategy.prepare_for_update(context, new, old)
         facts = new["metadata"]

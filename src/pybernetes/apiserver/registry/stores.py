@@ -42,7 +42,7 @@ class Stores:
         """The store of a row's objects."""
         found = self._by_row.get(id(kind))
         if found is None:
-            stored = self.served.stored_as(kind)
+            stored = kind if kind.custom else self.served.stored_as(kind)
             found = self._stores.get((stored.group, stored.plural))
             if found is None:
                 key = (stored.group, stored.plural)
@@ -51,19 +51,20 @@ class Stores:
             self._by_row[id(kind)] = found
         return found
 
-    def add(self, kind: kinds.Kind, rules_of: strategy.Strategy) -> store.Store:
-        """A store for a custom resource, stored in that version; an older one of the same resource is replaced."""
-        made = store.Store(kind, rules_of, self.environment)
-        self._stores[(kind.group, kind.plural)] = made
-        self._by_row.clear()
-        return made
+    def replace(self, group: str, plural: str, made: store.Store | None) -> store.Store | None:
+        """Have a custom resource in that store, or serve it no more; its objects stay where they are.
 
-    async def remove(self, group: str, plural: str) -> None:
-        """Serve a custom resource no more; its objects stay where they are."""
+        The store until now is the caller's to stop.
+        """
         gone = self._stores.pop((group, plural), None)
+        if made is not None:
+            self._stores[(group, plural)] = made
+        self.forget_rows()
+        return gone
+
+    def forget_rows(self) -> None:
+        """Rows of the table are others now."""
         self._by_row.clear()
-        if gone is not None:
-            await gone.stop()
 
     def by_resource(self, group: str, plural: str) -> store.Store | None:
         """The store of a resource, whatever the version."""

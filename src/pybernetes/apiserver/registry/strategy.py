@@ -19,6 +19,7 @@ from pybernetes.api import kinds
 from pybernetes.apimachinery import fieldpath, names
 from pybernetes.apimachinery.patch import apply as applying
 from pybernetes.apiserver.authn import user as users
+from pybernetes.storage import cached
 
 Object = dict[str, Any]
 
@@ -82,6 +83,8 @@ class Strategy:
     """Whether DELETE answers with the object instead of a Status."""
     selectable_fields: Sequence[str] = ()
     """Paths that field selectors may name, besides metadata (custom resources; others are in `selectable.py`)."""
+    upgrade: cached.Upgrade | None = None
+    """From a stored value to how it is read now (custom resources, whose schema may have changed)."""
     name_check: names.NameCheck = staticmethod(names.is_dns1123_subdomain)
     """The format of names of this kind."""
 
@@ -108,20 +111,13 @@ class Strategy:
         """Everything wrong with this change of an object."""
         return []
 
-    def read(self, kind: kinds.Kind, obj: Object, validation: str) -> list[str]:
-        """Hold a custom resource from a request to its schema (unknown fields, defaults); the result are warnings.
-
-        `validation` is Ignore, Warn or Strict; raises BadRequest.
-        """
+    def read(self, kind: kinds.Kind, obj: Object) -> list[str]:
+        """Hold a custom resource to its schema; the result names the unknown fields, as strict errors."""
         return []
 
     def field_manager(self, kind: kinds.Kind, subresource: str) -> applying.FieldManager:
         """Who tracks the fields of a custom resource."""
         raise NotImplementedError(f"{kind.kind} has no schema")
-
-    def scale_paths(self, kind: kinds.Kind) -> tuple[str, str, str]:
-        """Where `scale` finds the replicas wanted, the replicas there are, and the selector."""
-        return ".spec.replicas", ".status.replicas", ".spec.selector"
 
     async def convert(self, obj: Object, to: kinds.Kind) -> Object:
         """A custom resource in another of its versions (built-in kinds convert by `rules.py`)."""

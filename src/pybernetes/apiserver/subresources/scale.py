@@ -16,6 +16,8 @@ from pybernetes.telemetry import traces
 Object = dict[str, Any]
 
 SCALE = gvk.GroupVersionKind("autoscaling", "v1", "Scale")
+PATHS = (".spec.replicas", ".status.replicas", ".spec.selector")
+"""Where built-in kinds have the replicas wanted, the replicas there are, and the selector."""
 KIND = kinds.Kind("autoscaling", "v1", "Scale", "scales", "scale", namespaced=True)
 
 
@@ -64,7 +66,8 @@ async def scale(context: contexts.RequestContext, store: stores.Store) -> contex
     """Read or write the number of replicas."""
     info = context.info
     negotiate.output(context, transforms=False)
-    paths = store.strategy.scale_paths(context.kind)
+    custom = context.kind.custom
+    paths = (custom.scale if custom else None) or PATHS
     if info.verb == "get":
         found = await store.get(info.namespace, info.name)
         return present.value(context, view(await store.convert(found.object(), context.kind), paths))

@@ -4,9 +4,9 @@ Path: 6 verb handler decodes, defaults, converts.
 Upstream: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,rest}.go.
 """
 
+import functools
 from typing import Any
 
-from pybernetes.api import kinds
 from pybernetes.api.codec import body as bodies
 from pybernetes.apimachinery import errors, gvk
 from pybernetes.apiserver import context as contexts
@@ -29,11 +29,13 @@ def check_size(context: contexts.RequestContext) -> None:
         raise errors.RequestEntityTooLarge(f"limit is {MAX_BYTES}")
 
 
-def read(context: contexts.RequestContext, expected: gvk.GroupVersionKind) -> Object:
+def read(
+    context: contexts.RequestContext, expected: gvk.GroupVersionKind, schema: bodies.Schema | None = None
+) -> Object:
     """The body as an object of that kind. Raises BadRequest, UnsupportedMediaType."""
     check_size(context)
     media = negotiate.body_media(context.request)
-    found = bodies.read(context.request.body, media, expected, validation=validation(context))
+    found = bodies.read(context.request.body, media, expected, validation=validation(context), schema=schema)
     for text in found.warnings:
         context.warn(text)
     return found.obj
@@ -42,17 +44,8 @@ def read(context: contexts.RequestContext, expected: gvk.GroupVersionKind) -> Ob
 def obj(context: contexts.RequestContext, store: stores.Store) -> Object:
     """The body as an object of the request's kind, with defaults."""
     kind = context.kind
-    found = read(context, kind.gvk)
+    found = read(context, kind.gvk, functools.partial(store.strategy.read, kind) if kind.custom else None)
     if not isinstance(found.get("metadata"), dict):
         found["metadata"] = {}
-    complete(context, store, kind, found)
+    store.environment.rules.default(kind, found)
     return found
-
-
-def complete(context: contexts.RequestContext, store: stores.Store, kind: kinds.Kind, found: Object) -> None:
-    """Defaults, and for custom resources what their schema says of unknown fields."""
-    if kind.custom:
-        for text in store.strategy.read(kind, found, validation(context)):
-            context.warn(text)
-    else:
-        store.environment.rules.default(kind, found)

@@ -14,7 +14,7 @@ async def delete_collection(context: contexts.RequestContext, store: stores.Stor
     """Delete the objects one by one; the answer lists them as they were last."""
     negotiate.output(context)
     decode.check_size(context)
-    asked = options.list_request(context, context.kind, store.strategy.selectable_fields)
+    asked = options.list_request(context, context.kind)
     op, given = options.delete(context)
     cache = await store.ready()
     namespace = context.info.namespace

@@ -11,7 +11,7 @@ from pybernetes.storage import listing
 
 async def list_(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """Answer with the objects of a namespace, or of all, that the selectors want."""
-    asked = options.list_request(context, context.kind, store.strategy.selectable_fields)
+    asked = options.list_request(context, context.kind)
     if context.request.raw_query:
         table.include(context)
     cache = await store.ready()

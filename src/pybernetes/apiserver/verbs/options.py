@@ -5,7 +5,6 @@ Upstream: k8s.io/apimachinery/pkg/apis/meta/{v1,internalversion}/validation, pkg
 
 import dataclasses
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from pybernetes.api import kinds
@@ -58,7 +57,7 @@ class ListRequest:
 PLAIN = ListRequest()
 
 
-def list_request(context: contexts.RequestContext, kind: kinds.Kind, more: Sequence[str] = ()) -> ListRequest:
+def list_request(context: contexts.RequestContext, kind: kinds.Kind) -> ListRequest:
     """Read and check the options of a list or watch. Raises BadRequest, Invalid."""
     if not context.request.raw_query:
         return PLAIN
@@ -69,7 +68,7 @@ def list_request(context: contexts.RequestContext, kind: kinds.Kind, more: Seque
         match=get("resourceVersionMatch"),
         limit=max(0, integer(limit)) if limit else 0,
         continue_token=get("continue"),
-        selection=selection(get("labelSelector"), get("fieldSelector"), kind, more),
+        selection=selection(get("labelSelector"), get("fieldSelector"), kind),
         timeout=integer(timeout) if timeout else 0,
         bookmarks=bool(boolean(context, "allowWatchBookmarks")),
         initial_events=boolean(context, "sendInitialEvents"),
@@ -118,7 +117,7 @@ def _wrong_watch(asked: ListRequest) -> fieldpath.ErrorList:
     return found
 
 
-def selection(label_text: str, field_text: str, kind: kinds.Kind, more: Sequence[str] = ()) -> cached.Selection:
+def selection(label_text: str, field_text: str, kind: kinds.Kind) -> cached.Selection:
     """The objects that both selectors want. Raises BadRequest."""
     if not label_text and not field_text:
         return cached.EVERYTHING
@@ -130,7 +129,7 @@ def selection(label_text: str, field_text: str, kind: kinds.Kind, more: Sequence
     if not wanted_fields.empty:
         known = selectable.labels(kind)
         for requirement in wanted_fields.requirements:
-            if requirement.field not in known and requirement.field not in more:
+            if requirement.field not in known:
                 raise errors.BadRequest(selectable.unknown(kind, requirement.field))
         wanted_fields = wanted_fields.transform(lambda field, value: (selectable.rename(kind, field), value))
     return cached.Selection(wanted_labels, wanted_fields)

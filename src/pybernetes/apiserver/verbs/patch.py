@@ -72,7 +72,7 @@ def _patcher(
         conform(context, new, media, context.kind, lambda: change(current))
         if not isinstance(new.get("metadata"), dict):
             new["metadata"] = {}
-        decode.complete(context, store, context.kind, new)
+        store.environment.rules.default(context.kind, new)
         check_identity(context, new)
         return managers.update(store, op, current, new)
 
@@ -181,6 +181,7 @@ def conform(
         try:
             if kind.custom:
                 unknown = structure.conform_metadata(new["metadata"]) if new.get("metadata") else []
+                unknown += context.server.stores.of(kind).strategy.read(kind, new)
             else:
                 unknown = sorted(structure.conform(new, kind.api_version, kind.kind))
         except failure.DecodeError as error:
@@ -273,7 +274,7 @@ def _applier(context: contexts.RequestContext, store: stores.Store, op: operatio
         live = {"apiVersion": kind.api_version, "kind": kind.kind} if current is None else current
         new = managers.apply(store, op, live, values.copy(config), force=force)
         conform(context, new, APPLY, kind)
-        decode.complete(context, store, kind, new)
+        store.environment.rules.default(kind, new)
         return new
 
     return mutate

@@ -51,7 +51,7 @@ Frame = Callable[[cached.WatchEvent], bytes]
 
 async def watch(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """Answer with a stream. What the cache refuses comes as an ERROR event: authorization has passed."""
-    asked = options.list_request(context, context.kind, store.strategy.selectable_fields)
+    asked = options.list_request(context, context.kind)
     negotiate.output(context)
     if asked.resource_version:
         get.parse_revision(asked.resource_version)

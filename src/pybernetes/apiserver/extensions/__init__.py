@@ -1,0 +1,1 @@
+"""Kinds that a cluster's users bring along: CustomResourceDefinitions, and the rules of their objects."""
