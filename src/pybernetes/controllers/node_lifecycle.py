@@ -101,7 +101,8 @@ class NodeLifecycleController:
             return
         known = self._health.get(lease.metadata.name)
         renewed = lease.spec.renewTime or ""
-        if known is not None and renewed > known.lease:
+        # The clock of a node may be set back: any change is a sign of life.
+        if known is not None and renewed != known.lease:
             known.lease, known.probe = renewed, self._clock.monotonic()
 
     def _pod_seen(self, pod: core.Pod) -> None:
@@ -147,7 +148,7 @@ class NodeLifecycleController:
             lease = await self._lease_resource.get(name, LEASES)
         except errors.NotFound:
             return False
-        if (lease.spec.renewTime or "") <= health.lease:
+        if (lease.spec.renewTime or "") in ("", health.lease):
             return False
         self._lease_seen(lease)
         return True

@@ -168,7 +168,7 @@ async def test_a_new_kubelet_leaves_containers_alone(node: Node) -> None:
 
 
 async def test_a_static_pod_outlives_its_mirror(node: Node, tmp_path: pathlib.Path) -> None:
-    """Seed K5; and a new version of it begins when the old one has ended."""
+    """Seed K5: it runs without the API; and a new version of it begins when the old one has ended."""
     folder = pathlib.Path(node.agent.config.static_pod_path)
     name = f"fixed-{NODE}"
 
