@@ -12,9 +12,9 @@ from pybernetes.api import kinds, schemas
 from pybernetes.api.openapi import custom
 from pybernetes.apimachinery import errors, fieldpath, names
 from pybernetes.apimachinery.patch import apply as applying
-from pybernetes.apimachinery.patch import fieldset, typeschema, values
+from pybernetes.apimachinery.patch import typeschema, values
 from pybernetes.apiserver.extensions import structural, validator
-from pybernetes.apiserver.registry import strategy
+from pybernetes.apiserver.registry import managers, strategy
 
 Object = dict[str, Any]
 
@@ -124,11 +124,7 @@ class CustomResourceStrategy(strategy.Strategy):
         """Who tracks the fields, by the schema; what the request may not touch is nobody's."""
         made = self._managers.get((kind.version, subresource))
         if made is None:
-            ignored = fieldset.Set()
-            if subresource == "status":
-                ignored.members |= {"f:metadata", "f:spec"}
-            elif kind.subresource("status") is not None and subresource != "scale":
-                ignored.members.add("f:status")
+            ignored = managers.reset_fields(kind, subresource)
             made = applying.FieldManager(
                 _type(kind), kind.gvk, subresource=subresource, ignored=ignored, convert=self._in_version
             )

@@ -9,7 +9,7 @@ from typing import Any
 from pybernetes.api import kinds, schemas
 from pybernetes.apimachinery import timestamps
 from pybernetes.apimachinery.patch import apply as applying
-from pybernetes.apimachinery.patch import typeschema
+from pybernetes.apimachinery.patch import fieldset, typeschema
 from pybernetes.apiserver.registry import operation
 from pybernetes.apiserver.registry import store as stores
 
@@ -27,7 +27,15 @@ def field_manager(kind: kinds.Kind, subresource: str) -> applying.FieldManager |
     name = schemas.served().name_of(kind.group, kind.version, kind.kind)
     if name is None:
         return None
-    return applying.FieldManager(_types().named(name), kind.gvk, subresource=subresource)
+    ignored = reset_fields(kind, subresource)
+    return applying.FieldManager(_types().named(name), kind.gvk, subresource=subresource, ignored=ignored)
+
+
+def reset_fields(kind: kinds.Kind, subresource: str) -> fieldset.Set:
+    """What a request to that path may not touch, and so does not come to own."""
+    if subresource == "status":
+        return fieldset.Set({"f:spec", "f:metadata"} if kind.custom else {"f:spec"})
+    return fieldset.Set({"f:status"} if not subresource and kind.subresource("status") is not None else set())
 
 
 def of(store: stores.Store, op: operation.Operation) -> applying.FieldManager | None:

@@ -266,8 +266,11 @@ def _applier(context: contexts.RequestContext, store: stores.Store, op: operatio
     check_identity(context, config)
     if facts.get("managedFields"):
         raise errors.BadRequest("metadata.managedFields must be nil")
-    for text in found.strict_errors:
-        context.warn(text)
+    if found.strict_errors and decode.validation(context) == bodies.STRICT:
+        raise errors.BadRequest(f"error strict decoding YAML: {found.strict_errors[0]}")
+    if decode.validation(context) == bodies.WARN:
+        for text in found.strict_errors:
+            context.warn(text)
     force = bool(options.boolean(context, "force"))
 
     async def mutate(current: Object | None) -> Object:
