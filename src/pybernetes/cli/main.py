@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "version, endpoint, kubeconfig and processes of a cluster"),
     "kubeconfig": ("kubeconfig", "print the administrator's kubeconfig"),
     "trace": ("trace", "show an object's way through every component, step by step"),
+    "doctor": ("doctor", "look for what keeps a cluster from working, and name the fix"),
     "logs": ("logs", "print the log of one of the cluster's components"),
     "node": ("node", "list the nodes; add or remove one while the cluster runs"),
     "storage": ("storage", "look after the store: check, backup, restore, migrate"),
@@ -101,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         where = f": {error.filename}" if error.filename else ""
         print(f"error: {error.strerror}{where}", file=sys.stderr)
+        print("`pybernetes doctor disk` explains, `pybernetes doctor` looks at everything", file=sys.stderr)
         return 1
     return code
 

@@ -13,6 +13,7 @@ import zlib
 
 import msgspec
 
+from pybernetes.cluster import findings
 from pybernetes.storage import backend
 
 DEFAULT_NAME = "pybernetes"
@@ -30,7 +31,7 @@ STORAGES = ("sqlite", "memory", "etcd")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?\Z")
 
 
-class ConfigError(ValueError):
+class ConfigError(findings.Failure, ValueError):
     """A setting that cannot be; the text names it and the fix."""
 
 
@@ -215,7 +216,10 @@ class Paths:
     def make(self) -> None:
         """Create the directories, closed to others."""
         for path in (self.root, self.pki, self.root / "logs", self.root / "run", self.root / "kubeconfigs"):
-            path.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise ConfigError(f"{error.filename} is no folder; use another --data-dir", "disk") from error
             path.chmod(0o700)
 
 
@@ -234,5 +238,6 @@ def load(paths: Paths) -> ClusterConfig | None:
         return msgspec.json.decode(paths.config.read_bytes(), type=ClusterConfig)
     except msgspec.DecodeError as error:
         raise ConfigError(
-            f"{paths.config} is damaged ({error}); restore it, or start over with `down --delete`"
+            f"{paths.config} is damaged ({error}); restore it, or start over with `down --delete`",
+            "configuration",
         ) from error

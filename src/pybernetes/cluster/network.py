@@ -21,6 +21,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 
+from pybernetes.cluster import findings
 from pybernetes.proxy import apply as tables
 
 METRIC = 4_294_000_000
@@ -32,8 +33,10 @@ _NO_RULE = ("table ", "chain ", "type ", "}")
 _CLONE_NEWUTS, _CLONE_NEWNET = 0x04000000, 0x40000000
 
 
-class NetworkError(RuntimeError):
+class NetworkError(findings.Failure):
     """The host cannot carry the cluster network; the text names the reason and the fix."""
+
+    finding = "rules"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class HostNetwork:
     async def install(self) -> None:
         """Put routes, links and kernel settings in place; doing so again changes nothing. Raises NetworkError."""
         if problem := await self.conflict():
-            raise NetworkError(problem)
+            raise NetworkError(problem, "range")
         commands = [f"route replace unreachable {one} metric {METRIC}" for one in (self.pod_range, self.service_range)]
         if not has_link(self.link):
             commands.append(f"link add {self.link} type bridge")

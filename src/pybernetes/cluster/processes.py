@@ -17,14 +17,16 @@ import msgspec
 
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import states
+from pybernetes.cluster import findings, states
 
 REPORT_VARIABLE = "PYBERNETES_REPORT_FD"
 TERM_SECONDS = 20.0
 
 
-class StartError(RuntimeError):
+class StartError(findings.Failure):
     """A process did not come up; the text says why and where its log is."""
+
+    finding = "process"
 
 
 class Processes(states.Running):

@@ -15,18 +15,23 @@ import subprocess
 from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
+from pybernetes.cluster import findings
 from pybernetes.telemetry import logs
 
 logger = logs.get("containerd")
 
 CNI_PLUGINS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
 NEEDED = ("bridge", "host-local", "loopback", "portmap")
+PROGRAMS = ("containerd", "runc", "ip", "iptables")
+CAP_SYS_RESOURCE = 24
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
 
-class RuntimeUnavailable(RuntimeError):
+class RuntimeUnavailable(findings.Failure):
     """No container runtime can be had; the text names what is missing and the fix."""
+
+    finding = "runtime"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,12 +54,16 @@ def missing() -> str:
     """What this machine lacks to run containers, with the fix ("" when nothing)."""
     if os.geteuid() != 0:
         return "not root: real containers need root (use sudo)"
-    programs = [name for name in ("containerd", "runc", "ip", "iptables") if shutil.which(name) is None]
-    if programs:
+    if programs := missing_programs():
         return f"not installed: {', '.join(programs)} (apt-get install containerd runc iproute2 iptables)"
     if plugin_directory() is None:
         return "CNI plugins are not installed (apt-get install containernetworking-plugins)"
     return ""
+
+
+def missing_programs() -> list[str]:
+    """The programs that are not installed."""
+    return [name for name in PROGRAMS if shutil.which(name) is None]
 
 
 def plugin_directory() -> pathlib.Path | None:
@@ -151,9 +160,13 @@ def crun_program(directory: pathlib.Path) -> str:
 
 def may_lower_oom_score() -> bool:
     """Whether this machine lets root lower a process's OOM score (CAP_SYS_RESOURCE)."""
+    return bool(capabilities() >> CAP_SYS_RESOURCE & 1)
+
+
+def capabilities() -> int:
+    """The effective capabilities of this process, a bit each."""
     status = pathlib.Path("/proc/self/status").read_text()
-    effective = next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1]
-    return bool(int(effective, 16) >> 24 & 1)
+    return int(next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1], 16)
 
 
 class Containerd:

@@ -17,17 +17,10 @@ from pybernetes.cli import flags, launch, selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import network, nodes, processes, runtime, snapshots
+from pybernetes.cluster import findings, network, nodes, processes, runtime, snapshots
 from pybernetes.storage import backend
 
 SIMULATED_WITHOUT_ROOT = 1
-EXPECTED = (
-    configs.ConfigError,
-    network.NetworkError,
-    runtime.RuntimeUnavailable,
-    processes.StartError,
-    backend.StorageError,
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,17 +57,21 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return asyncio.run(_up(arguments))
     except TimeoutError:
-        print(
-            f"error: not ready after {launch.START_SECONDS:.0f} s; `pybernetes logs` shows what it waits for",
-            file=sys.stderr,
-        )
-        return 1
-    except EXPECTED as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        waited = f"not ready after {launch.START_SECONDS:.0f} s; `pybernetes logs` shows what it waits for"
+        return _failed(waited, "process")
+    except findings.Failure as error:
+        return _failed(str(error), error.finding)
+    except backend.StorageError as error:
+        return _failed(str(error), "store")
     except kubeconfig.KubeconfigError as error:
-        print(f"error: {error}; use --kubeconfig to name another file", file=sys.stderr)
-        return 1
+        return _failed(f"{error}; use --kubeconfig to name another file", "kubeconfig")
+
+
+def _failed(text: str, finding: str) -> int:
+    """Every failure is one that the doctor knows."""
+    print(f"error: {text}", file=sys.stderr)
+    print(f"`pybernetes doctor {finding}` explains, `pybernetes doctor` looks at everything", file=sys.stderr)
+    return 1
 
 
 async def _up(arguments: argparse.Namespace) -> int:
