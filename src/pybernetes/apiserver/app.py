@@ -32,6 +32,7 @@ from pybernetes.apiserver.filters import request_id as numbering
 from pybernetes.apiserver.registry import stores as all_stores
 from pybernetes.apiserver.registry import strategy
 from pybernetes.apiserver.registry.allocators import services
+from pybernetes.apiserver.registry.certificates import pod_certificate_request
 from pybernetes.apiserver.registry.core import service
 from pybernetes.apiserver.registry.rbac import roles
 from pybernetes.apiserver.subresources import kubelets
@@ -78,6 +79,7 @@ class ApiServer:
         self.allocators = services.ServiceAllocators(config.service_range, clock.random)
         self.stores = all_stores.Stores(self.served, backend, clock, config.admission, own=self._strategies())
         self.stores.environment.prefix = config.storage_prefix
+        self.stores.environment.authorizer = self.authorizer
         self.allocators.connect(self.stores)
         self.peers = peers.Peers(backend, clock, config.storage_prefix, config.advertise_address)
         self.health = checks.Endpoints()
@@ -105,6 +107,8 @@ class ApiServer:
         granting = roles.RbacStrategy(self.rbac, self.authorizer)
         for plural in ("clusterrolebindings", "clusterroles", "rolebindings", "roles"):
             own[(roles.GROUP, plural)] = granting
+        requests = pod_certificate_request.PodCertificateRequestStrategy(self.authorizer)
+        own[("certificates.k8s.io", "podcertificaterequests")] = requests
         return own
 
     def _accounts(self) -> service_account.ServiceAccountTokens | None:

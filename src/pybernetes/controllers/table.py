@@ -77,6 +77,9 @@ CONTROLLERS: dict[str, ControllerDescriptor] = {
     "certificatesigningrequest-cleaner-controller": ControllerDescriptor(
         certificates.CleanerController, "csrcleaner", "certificates.k8s.io"
     ),
+    "podcertificaterequest-cleaner-controller": ControllerDescriptor(
+        certificates.PodCertificateRequestCleaner, group="certificates.k8s.io"
+    ),
     "clusterrole-aggregation-controller": ControllerDescriptor(
         cluster_role_aggregation.ClusterRoleAggregationController,
         "clusterrole-aggregation",

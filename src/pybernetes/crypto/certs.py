@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 YEAR = datetime.timedelta(days=365)
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def new_key() -> bytes:
     return _key_pem(ec.generate_private_key(ec.SECP256R1()))
 
 
-def _key_pem(key: PrivateKey) -> bytes:
+def _key_pem(key: PrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -94,6 +95,30 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+_CURVES: dict[str, tuple[ec.EllipticCurve, Hash]] = {
+    "ECDSAP256": (ec.SECP256R1(), hashes.SHA256()),
+    "ECDSAP384": (ec.SECP384R1(), hashes.SHA384()),
+    "ECDSAP521": (ec.SECP521R1(), hashes.SHA512()),
+}
+
+
+def stub_request(key_type: str) -> tuple[bytes, bytes]:
+    """A new key (PEM), and a request (DER) that says nothing but which key it is and proves to have it."""
+    key: PrivateKey | ed25519.Ed25519PrivateKey
+    digest: Hash | None = hashes.SHA256()
+    if key_type in _CURVES:
+        curve, digest = _CURVES[key_type]
+        key = ec.generate_private_key(curve)
+    elif key_type in ("RSA3072", "RSA4096"):
+        key = rsa.generate_private_key(65537, int(key_type.removeprefix("RSA")))
+    elif key_type == "ED25519":
+        key, digest = ed25519.Ed25519PrivateKey.generate(), None
+    else:
+        raise ValueError(f'unknown key type "{key_type}"')
+    signed = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, digest)
+    return _key_pem(key), signed.public_bytes(serialization.Encoding.DER)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

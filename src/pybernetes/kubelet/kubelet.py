@@ -57,7 +57,7 @@ from pybernetes.kubelet import (
 )
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import convert, runtime
-from pybernetes.kubelet.volumes import manager, objects
+from pybernetes.kubelet.volumes import certificates, manager, objects
 from pybernetes.telemetry import traces
 
 logger = logging.getLogger(__name__)
@@ -149,8 +149,11 @@ class Kubelet:
         if not config.simulated:
             self.services = self._factory.informer(core.Service)
             self.cache = objects.ObjectCache(self._factory, clock, dispatcher.object_changed)
+            issued = certificates.CertificateManager(
+                client, self._factory, clock, self.events, config.node_name, dispatcher.object_changed
+            )
             self.volumes = manager.VolumeManager(
-                manager.Parts(client, clock, config, self.cache, self.events, group, self._environment_sources)
+                manager.Parts(client, clock, config, self.cache, issued, self.events, group, self._environment_sources)
             )
         self._sync = pod_sync.PodSync(
             pod_sync.Parts(

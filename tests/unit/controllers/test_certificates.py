@@ -113,6 +113,21 @@ async def test_old_ones_are_forgotten(cluster):
         await status(cluster)
 
 
+async def test_requests_of_pods_are_kept_a_quarter_of_an_hour(cluster):
+    await cluster.run("podcertificaterequest-cleaner-controller")
+    kind = "certificates.k8s.io/v1/PodCertificateRequest"
+    names = {name: "x" for what in ("pod", "serviceAccount", "node") for name in (f"{what}Name", f"{what}UID")}
+    stub = base64.b64encode(certs.stub_request("ED25519")[1]).decode()
+    spec = {"signerName": "a.b/s", "stubPKCS10Request": stub, **names}
+    about = {"apiVersion": "certificates.k8s.io/v1", "kind": "PodCertificateRequest", "metadata": {"name": "r"}}
+    await cluster.apply({**about, "spec": spec})
+    await cluster.settle(14 * 60)
+    await cluster.get(kind, "r")
+    await cluster.settle(61)
+    with pytest.raises(errors.NotFound):
+        await cluster.get(kind, "r")
+
+
 @pytest.mark.parametrize(
     ("request_", "signer", "usages", "message"),
     [

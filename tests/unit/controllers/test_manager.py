@@ -35,6 +35,7 @@ UPSTREAM = {
     "persistentvolume-protection-controller": "pv-protection",
     "persistentvolumeclaim-protection-controller": "pvc-protection",
     "pod-garbage-collector-controller": "podgc",
+    "podcertificaterequest-cleaner-controller": "",
     "replicaset-controller": "replicaset",
     "replicationcontroller-controller": "replicationcontroller",
     "resourcequota-controller": "resourcequota",

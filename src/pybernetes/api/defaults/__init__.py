@@ -35,6 +35,7 @@ DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("batch", "Job"): workloads.job,
     ("batch", "CronJob"): workloads.cron_job,
     ("autoscaling", "HorizontalPodAutoscaler"): workloads.horizontal_pod_autoscaler,
+    ("certificates.k8s.io", "PodCertificateRequest"): others.pod_certificate_request,
     ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice,
     ("rbac.authorization.k8s.io", "RoleBinding"): others.binding,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): others.binding,

@@ -22,6 +22,13 @@ def endpoint_slice(obj: Object) -> None:
             port["protocol"] = "TCP"
 
 
+def pod_certificate_request(obj: Object) -> None:
+    """A Pod's certificate may last a day."""
+    spec = obj.setdefault("spec", {})
+    if spec.get("maxExpirationSeconds") is None:
+        spec["maxExpirationSeconds"] = 86400
+
+
 def binding(obj: Object) -> None:
     """A role binding: groups of the role and of its subjects."""
     reference = obj.setdefault("roleRef", {})

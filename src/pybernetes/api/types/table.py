@@ -71,6 +71,8 @@ _CLASSES: tuple[type[meta.Object], ...] = (
     policy.PodDisruptionBudget,
     events.Event,
     certificates.CertificateSigningRequest,
+    certificates.ClusterTrustBundle,
+    certificates.PodCertificateRequest,
     autoscaling.HorizontalPodAutoscaler,
     autoscaling.Scale,
     node.RuntimeClass,

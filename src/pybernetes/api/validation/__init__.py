@@ -34,6 +34,7 @@ from pybernetes.api.validation import (
     node,
     persistent_volume,
     pod,
+    pod_certificate,
     pod_resize,
     pod_status,
     policy,
@@ -43,6 +44,7 @@ from pybernetes.api.validation import (
     runtime_class,
     service,
     storage,
+    trust_bundle,
     workload,
 )
 from pybernetes.apimachinery import fieldpath
@@ -75,6 +77,8 @@ CREATE: dict[tuple[str, str], Check] = {
     ("batch", "CronJob"): cron_job.cron_job,
     ("batch", "Job"): job.job,
     ("certificates.k8s.io", "CertificateSigningRequest"): certificates.request,
+    ("certificates.k8s.io", "ClusterTrustBundle"): trust_bundle.bundle,
+    ("certificates.k8s.io", "PodCertificateRequest"): pod_certificate.request,
     ("coordination.k8s.io", "Lease"): lease.lease,
     ("coordination.k8s.io", "LeaseCandidate"): lease.lease_candidate,
     ("discovery.k8s.io", "EndpointSlice"): endpoints.endpoint_slice,
@@ -160,6 +164,8 @@ UPDATE: dict[tuple[str, str], Change] = {
     ("certificates.k8s.io", "CertificateSigningRequest/status"): functools.partial(
         certificates.update, certificate=True
     ),
+    ("certificates.k8s.io", "ClusterTrustBundle"): trust_bundle.update,
+    ("certificates.k8s.io", "PodCertificateRequest"): pod_certificate.update,
     ("coordination.k8s.io", "Lease"): _again(lease.lease),
     ("coordination.k8s.io", "LeaseCandidate"): lease.lease_candidate_update,
     ("discovery.k8s.io", "EndpointSlice"): endpoints.endpoint_slice_update,

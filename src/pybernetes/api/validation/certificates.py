@@ -4,7 +4,6 @@ Upstream: pkg/apis/certificates/validation. Pure.
 """
 
 import base64
-import re
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -13,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from pybernetes.api.validation import formats, signers
 from pybernetes.api.validation.formats import Object
 from pybernetes.apimachinery import fieldpath
+from pybernetes.crypto import pem
 
 USAGES = (
     "any",
@@ -43,7 +43,6 @@ VERDICTS = ("Approved", "Denied")
 LEGACY = "kubernetes.io/legacy-unknown"
 CONDITIONS, CERTIFICATE = "status.conditions", "status.certificate"
 ONE_OF = ('conditions[{"type": "Approved"}]', 'conditions[{"type": "Denied"}]')
-_BLOCK = re.compile(rb"-----BEGIN ([^\n-]+)-----\n(.*?)-----END \1-----", re.DOTALL)
 
 
 def request(found: fieldpath.ErrorList, obj: Object) -> None:
@@ -72,27 +71,27 @@ def request(found: fieldpath.ErrorList, obj: Object) -> None:
         found.append(fieldpath.invalid("spec.expirationSeconds", seconds, text))
 
 
-def _wrong_request(pem: bytes) -> str:
-    block = _BLOCK.search(pem)
-    if block is None or block[1] != b"CERTIFICATE REQUEST":
+def _wrong_request(text: bytes) -> str:
+    block = next(pem.blocks(text), None)
+    if block is None or block.type != "CERTIFICATE REQUEST":
         return "PEM block type must be CERTIFICATE REQUEST"
     try:
-        return "" if x509.load_pem_x509_csr(block[0]).is_signature_valid else "x509: invalid signature"
+        return "" if x509.load_der_x509_csr(block.content).is_signature_valid else "x509: invalid signature"
     except (ValueError, UnsupportedAlgorithm) as error:
         return str(error)
 
 
-def _wrong_certificate(pem: bytes) -> str:
-    blocks = list(_BLOCK.finditer(pem))
-    if pem and not blocks:
+def _wrong_certificate(text: bytes) -> str:
+    blocks = list(pem.blocks(text))
+    if text and not blocks:
         return "must contain at least one CERTIFICATE PEM block"
     for block in blocks:
-        if block[1] != b"CERTIFICATE":
-            return f'only CERTIFICATE PEM blocks are allowed, found "{block[1].decode(errors="replace")}"'
-        if b":" in block[2]:
+        if block.type != "CERTIFICATE":
+            return f'only CERTIFICATE PEM blocks are allowed, found "{block.type}"'
+        if block.headers:
             return "no PEM block headers are permitted"
         try:
-            x509.load_pem_x509_certificate(block[0])
+            x509.load_der_x509_certificate(block.content)
         except ValueError as error:
             return str(error)
     return ""

@@ -40,6 +40,16 @@ def annotations(found: fieldpath.ErrorList, where: str, given: Mapping[str, str]
             found.append(fieldpath.too_long(where, "", ANNOTATIONS_BYTES))
 
 
+def user_annotations(found: fieldpath.ErrorList, where: str, given: Mapping[str, str] | None) -> None:
+    """Annotations for a signer, whose keys have a domain."""
+    found += (
+        fieldpath.invalid(where, key.lower(), 'must be a domain-prefixed key (such as "acme.io/foo")')
+        for key in given or ()
+        if not formats.qualified_name(key.lower()) and "/" not in key
+    )
+    annotations(found, where, given)
+
+
 def selector(found: fieldpath.ErrorList, where: str, given: Object | None) -> None:
     """A label selector, if there is one."""
     if not given:

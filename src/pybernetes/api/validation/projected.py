@@ -150,13 +150,14 @@ def _trust_bundle(paths: _Paths, where: str, given: Object) -> None:
 def _certificate(paths: _Paths, where: str, given: Object) -> None:
     found, signer = paths.found, given.get("signerName") or ""
     signers.signer_name(found, where + ".signerName", signer)
+    labels.user_annotations(found, where + ".userAnnotations", given.get("userAnnotations"))
     formats.user_id(found, where + ".user", given.get("user"))
     if given.get("keyType") not in KEY_TYPES:
         found.append(fieldpath.not_supported(where + ".keyType", given.get("keyType") or "", KEY_TYPES))
     seconds = given.get("maxExpirationSeconds")
     if seconds is not None:
         place, most = where + ".maxExpirationSeconds", DAYS_91
-        if signer.startswith("kubernetes.io/"):
+        if signers.is_kubernetes(signer):
             most = 24 * 3600
         if seconds < 3600:
             text = "if provided, maxExpirationSeconds must be >= 3600"

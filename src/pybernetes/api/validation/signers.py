@@ -32,6 +32,11 @@ def signer_name(found: fieldpath.ErrorList, where: str, name: str) -> None:
         found.append(fieldpath.too_long(where, "", LONGEST))
 
 
+def is_kubernetes(name: str) -> bool:
+    """Whether the project itself says what that signer does."""
+    return f".{name.partition('/')[0]}".endswith(".kubernetes.io")
+
+
 def _labels(found: fieldpath.ErrorList, where: str, dotted: str, check: formats.Check) -> None:
     """The first bad label, as upstream stops there."""
     for label in dotted.split("."):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.apiserver.authn import user as users
+from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.registry import strategy
 
 
@@ -29,6 +30,7 @@ class Attributes:
     dry_run: bool
     clock: clocks.Clock
     objects: strategy.Objects
+    authorizer: questions.Authorizer
     warnings: list[str] = dataclasses.field(default_factory=list)
     audit_annotations: dict[str, str] = dataclasses.field(default_factory=dict)
 

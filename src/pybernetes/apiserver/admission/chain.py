@@ -7,6 +7,7 @@ Upstream: pkg/kubeapiserver/options/plugins.go (the order), k8s.io/apiserver/pkg
 from collections.abc import Sequence
 
 from pybernetes.apiserver.admission import (
+    certificates,
     default_toleration_seconds,
     limit_ranger,
     namespace_lifecycle,
@@ -30,6 +31,7 @@ DEFAULT_PLUGINS: tuple[Plugin, ...] = (
     default_toleration_seconds.DefaultTolerationSeconds(),
     storage_object_in_use_protection.StorageObjectInUseProtection(),
     runtime_class.RuntimeClass(),
+    *certificates.PLUGINS,
     # last: what it charges is taken
     resource_quota.ResourceQuota(),
 )

@@ -8,6 +8,7 @@ from typing import Any
 from pybernetes.apimachinery import errors, gvk
 from pybernetes.apiserver.admission.attributes import Attributes
 from pybernetes.apiserver.admission.service_account import MIRROR
+from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.authz import node as nodes
 
 KUBELET_LABELS = frozenset(
@@ -56,6 +57,8 @@ class NodeRestriction:
                 await self._token(attributes, node)
             case ("coordination.k8s.io", "leases", _):
                 self._lease(attributes, node)
+            case ("certificates.k8s.io", "podcertificaterequests", _):
+                await self._certificate_request(attributes, node)
 
     async def validate(self, attributes: Attributes) -> None:
         """Everything was said in the mutating phase."""
@@ -143,6 +146,42 @@ class NodeRestriction:
         if pod["spec"].get("nodeName", "") != node:
             raise _refuse(attributes, "node requested token bound to a pod scheduled on a different node")
 
+    async def _certificate_request(self, attributes: Attributes, node: str) -> None:
+        if attributes.operation != "CREATE" or attributes.subresource:
+            what = "subresource" if attributes.operation == "CREATE" else "operation"
+            raise _refuse(attributes, f"unexpected {what} {attributes.subresource or attributes.operation}")
+        spec = (attributes.object or {}).get("spec") or {}
+        name, account, signer = (spec.get(one, "") for one in ("podName", "serviceAccountName", "signerName"))
+        if spec.get("nodeName", "") != node:
+            named = f'PodCertificateRequest.Spec.NodeName="{spec.get("nodeName", "")}"'
+            raise _refuse(attributes, f'{named}, which is not the requesting node "{node}"')
+        key = f"{attributes.namespace}/{name}"
+        about = f'PodCertificateRequest for pod "{key}"'
+        found = await _named(attributes, "nodes", "", node, f'node "{node}"')
+        if found["metadata"]["uid"] != spec.get("nodeUID"):
+            text = f'names node UID "{spec.get("nodeUID")}", inconsistent with the running node'
+            raise errors.StatusError(f'{about} {text} ("{found["metadata"]["uid"]}")')
+        pod = await _named(attributes, "pods", attributes.namespace, name, f'pod "{key}"')
+        if pod["metadata"]["uid"] != spec.get("podUID"):
+            text = f'contains pod UID ("{spec.get("podUID")}") which differs from running pod'
+            raise errors.StatusError(f'{about} {text} "{pod["metadata"]["uid"]}"')
+        if pod["spec"].get("nodeName", "") != node:
+            text = f'is not running on node "{node}" named in the PodCertificateRequest'
+            raise _refuse(attributes, f'pod "{key}" {text}')
+        if MIRROR in (pod["metadata"].get("annotations") or {}):
+            raise _refuse(attributes, f'pod "{key}" is a mirror pod')
+        if account != pod["spec"].get("serviceAccountName", ""):
+            text = f'contains serviceAccountName ("{account}") that differs from running pod'
+            raise _refuse(attributes, f'{about} {text} ("{pod["spec"].get("serviceAccountName", "")}")')
+        what = f'service account "{attributes.namespace}/{account}"'
+        found = await _named(attributes, "serviceaccounts", attributes.namespace, account, what)
+        if found["metadata"]["uid"] != spec.get("serviceAccountUID"):
+            text = f'names service account UID "{spec.get("serviceAccountUID")}", which differs from the running'
+            raise errors.StatusError(f'{about} {text} service account ("{found["metadata"]["uid"]}")')
+        if not _mounts_certificate(pod, signer) and not _may_request(attributes, signer, account):
+            text = f'does not mount a podCertificate projected volume for signer "{signer}"'
+            raise _refuse(attributes, f'pod "{key}" {text}')
+
     @staticmethod
     def _lease(attributes: Attributes, node: str) -> None:
         if attributes.namespace != "kube-node-lease":
@@ -155,6 +194,38 @@ class NodeRestriction:
 def users_in_nodes(attributes: Attributes) -> bool:
     """Whether the user claims to be a node without being one in particular."""
     return "system:nodes" in attributes.user.groups
+
+
+async def _named(attributes: Attributes, resource: str, namespace: str, name: str, what: str) -> dict[str, Any]:
+    """An object that a PodCertificateRequest names."""
+    found = await attributes.objects.get("", resource, namespace, name)
+    if found is None:
+        missing = errors.NotFound(gvk.GroupResource("", resource), name).message
+        raise errors.StatusError(f"while retrieving {what} named in the PodCertificateRequest: {missing}")
+    return found
+
+
+def _mounts_certificate(pod: dict[str, Any], signer: str) -> bool:
+    return any(
+        (source.get("podCertificate") or {}).get("signerName") == signer
+        for volume in pod["spec"].get("volumes") or ()
+        for source in (volume.get("projected") or {}).get("sources") or ()
+    )
+
+
+def _may_request(attributes: Attributes, signer: str, account: str) -> bool:
+    """Whether the node may ask that signer for certificates of that account without such a volume."""
+    verb, kind = "request-serviceaccounts-podcertificate-signer", attributes.kind
+    asked = questions.Attributes(
+        attributes.user,
+        verb,
+        kind.group,
+        kind.version,
+        signer.replace("/", ":"),
+        namespace=attributes.namespace,
+        name=account,
+    )
+    return attributes.authorizer.authorize(asked).verdict is questions.Verdict.ALLOW
 
 
 def _changed_labels(old: dict[str, Any], new: dict[str, Any]) -> set[tuple[str, str]]:

@@ -49,3 +49,11 @@ class Authorizer(Protocol):
 
     def authorize(self, attributes: Attributes) -> Decision:
         """The verdict for one question."""
+
+
+class Undecided:
+    """Has no opinion on anything."""
+
+    def authorize(self, attributes: Attributes) -> Decision:
+        """Neither yes nor no."""
+        return Decision(Verdict.NO_OPINION)

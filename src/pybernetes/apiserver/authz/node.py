@@ -48,6 +48,7 @@ NODE_RULES: tuple[dict[str, list[str]], ...] = (
         "apiGroups": ["certificates.k8s.io"],
         "resources": ["certificatesigningrequests"],
     },
+    {"verbs": ["get", "list", "watch"], "apiGroups": ["certificates.k8s.io"], "resources": ["clustertrustbundles"]},
     {"verbs": ["get", "list", "watch"], "apiGroups": ["storage.k8s.io"], "resources": ["csidrivers"]},
     {"verbs": ["get", "list", "watch"], "apiGroups": ["node.k8s.io"], "resources": ["runtimeclasses"]},
     {"verbs": ["get", "patch", "update"], "apiGroups": [""], "resources": ["persistentvolumeclaims/status"]},
@@ -103,14 +104,17 @@ class NodeAuthorizer:
         if resource in ("persistentvolumeclaims", "persistentvolumes") and not asked.subresource:
             return self._read(node, asked, ("get",))
         if resource == "serviceaccounts":
-            wanted = verb == "create" and asked.subresource == "token"
-            return self._read(node, asked, ("create",)) if wanted else "can only create tokens for service accounts"
+            if (verb, asked.subresource) in (("create", "token"), ("get", "")):
+                return self._read(node, asked, (verb,))
+            return "can only create tokens for individual service accounts"
+        if resource == "podcertificaterequests":
+            return _certificate_request(node, asked)
         if resource == "leases" and asked.group == "coordination.k8s.io":
             return _own(asked, node, asked.namespace == "kube-node-lease", "lease")
         if resource == "csinodes":
             return _own(asked, node, True, "CSINode")
         if resource == "pods" and not asked.subresource and verb in ("list", "watch"):
-            return "" if f"spec.nodeName={node}" in asked.field_selector.split(",") else _NEED_SELECTOR
+            return "" if _selects(asked, node) else "can only list/watch pods with spec.nodeName field selector"
         if resource == "pods" and not asked.subresource and verb == "get":
             known = self._pods.get((asked.namespace, asked.name))
             return (
@@ -130,7 +134,19 @@ class NodeAuthorizer:
         return f"no relationship found between node '{node}' and this object"
 
 
-_NEED_SELECTOR = "can only list/watch pods with spec.nodeName field selector"
+def _certificate_request(node: str, asked: questions.Attributes) -> str:
+    if asked.subresource:
+        return "nodes may not access the status subresource of PodCertificateRequests"
+    if asked.verb == "create":
+        return ""  # NodeRestriction says more
+    if asked.verb not in ("list", "watch"):
+        return f"nodes may not {asked.verb} podcertificaterequests"
+    return "" if _selects(asked, node) else "can only list/watch podcertificaterequests with nodeName field selector"
+
+
+def _selects(asked: questions.Attributes, node: str) -> bool:
+    """Whether the request is about objects of that node alone."""
+    return f"spec.nodeName={node}" in asked.field_selector.split(",")
 
 
 def _own(asked: questions.Attributes, node: str, at_home: bool, what: str) -> str:

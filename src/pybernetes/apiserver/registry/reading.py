@@ -15,6 +15,7 @@ from pybernetes.api import kinds
 from pybernetes.api.codec import structure
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver.admission import chain as chains
+from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.registry import metadata, selectable, strategy
 from pybernetes.apiserver.registry import rules as rule_sets
 from pybernetes.storage import backend as backends
@@ -35,6 +36,7 @@ class Environment:
     admission: chains.Chain
     rules: rule_sets.Rules = rule_sets.BUILT_IN
     prefix: str = "/registry"
+    authorizer: questions.Authorizer = dataclasses.field(default_factory=questions.Undecided)
 
 
 class StoredObjects:

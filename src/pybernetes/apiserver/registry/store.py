@@ -68,6 +68,7 @@ class Store(reading.StoredObjects):
             dry_run=op.dry_run,
             clock=self.environment.clock,
             objects=self.environment.objects,
+            authorizer=self.environment.authorizer,
             warnings=op.warnings,
             audit_annotations=op.audit_annotations,
         )

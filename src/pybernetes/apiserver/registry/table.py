@@ -6,7 +6,7 @@ Upstream: pkg/registry/*/rest/storage_*.go.
 from typing import Any
 
 from pybernetes.api import kinds
-from pybernetes.api.validation import formats, signers
+from pybernetes.api.validation import formats
 from pybernetes.apimachinery import names
 from pybernetes.apiserver.registry import strategy
 from pybernetes.apiserver.registry.apps import daemon_set
@@ -58,9 +58,11 @@ STRATEGIES: dict[tuple[str, str], strategy.Strategy] = {
     ("batch", "jobs"): job.JobStrategy(),
     (CERTIFICATES, "certificatesigningrequests"): signing_request.SigningRequestStrategy(),
     (CERTIFICATES, "clustertrustbundles"): _plain(
-        generation=False, allow_unconditional_update=False, name_check=lambda name: [*signers.bundle_name(name)]
+        # what the name must be depends on the signer, which validation knows
+        generation=False,
+        allow_unconditional_update=False,
+        name_check=lambda name: [],
     ),
-    (CERTIFICATES, "podcertificaterequests"): _plain(generation=False, allow_unconditional_update=False),
     ("coordination.k8s.io", "leases"): lease.LeaseStrategy(),
     ("discovery.k8s.io", "endpointslices"): endpoint_slice.EndpointSliceStrategy(),
     ("networking.k8s.io", "ipaddresses"): _plain(generation=False, name_check=lambda name: [*formats.ip(name)]),

@@ -1,15 +1,16 @@
-"""The controllers of CertificateSigningRequests: approve what nodes ask for, sign what is approved, clean up.
+"""The controllers of certificate requests: approve what nodes ask for, sign what is approved, clean up.
 
 Upstream: pkg/controller/certificates (approver, signer, cleaner).
 """
 
 import base64
 import datetime
+from typing import Generic, TypeVar
 
 import msgspec
 from cryptography import x509
 
-from pybernetes.api.types import certificates
+from pybernetes.api.types import certificates, meta
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import controller
 from pybernetes.controllers.certificates import requests
@@ -20,7 +21,10 @@ logger = logs.get("certificates")
 
 DURATION = datetime.timedelta(days=365)
 _HOUR, _DAY = 3600.0, 86400.0
+_POD_REQUEST = 15 * 60.0
 Request = certificates.CertificateSigningRequest
+PodRequest = certificates.PodCertificateRequest
+R = TypeVar("R", bound=meta.Object)
 
 
 def condition(request: Request, kind: str) -> certificates.CertificateSigningRequestCondition | None:
@@ -33,16 +37,18 @@ def is_approved(request: Request) -> bool:
     return condition(request, "Approved") is not None and condition(request, "Denied") is None
 
 
-class _CertificateController:
+class _CertificateController(Generic[R]):
     """What they have in common: each request is looked at when it changes."""
 
     name = ""
+    account = "certificate-controller"
+    kind: type[R]
 
     def __init__(self, context: ControllerContext) -> None:
-        self.client = context.client_for("certificate-controller")
+        self.client = context.client_for(self.account)
         self.clock = context.clock
-        self.resource = self.client.resource(Request)
-        self._requests = context.informers.informer(Request)
+        self.resource = self.client.resource(self.kind)
+        self._requests = context.informers.informer(self.kind)
         self.controller = controller.Controller(self.name, self.sync, clock=context.clock, workers=5)
         self.controller.watches(self._requests)
 
@@ -60,15 +66,16 @@ class _CertificateController:
         except errors.NotFound:
             return None
 
-    async def handle(self, request: Request) -> float | None:
+    async def handle(self, request: R) -> float | None:
         """Do what this controller does."""
         raise NotImplementedError
 
 
-class ApprovingController(_CertificateController):
+class ApprovingController(_CertificateController[Request]):
     """The controller `csrapproving`."""
 
     name = "csrapproving"
+    kind = Request
 
     async def handle(self, request: Request) -> float | None:
         """Approve a kubelet's client certificate if its user may have one."""
@@ -120,10 +127,11 @@ class ApprovingController(_CertificateController):
         await self.resource.patch(request.metadata.name, patch, type="strategic", subresource="approval")
 
 
-class SigningController(_CertificateController):
+class SigningController(_CertificateController[Request]):
     """The controller `csrsigning`, for all of Kubernetes' own signers."""
 
     name = "csrsigning"
+    kind = Request
 
     def __init__(self, context: ControllerContext, authority: requests.Authority) -> None:
         super().__init__(context)
@@ -158,10 +166,11 @@ class SigningController(_CertificateController):
         await self.resource.patch(request.metadata.name, patch, type="strategic", subresource="status")
 
 
-class CleanerController(_CertificateController):
+class CleanerController(_CertificateController[Request]):
     """The controller `csrcleaner`: a request is kept for an hour after it was settled, a day if it never was."""
 
     name = "csrcleaner"
+    kind = Request
 
     async def handle(self, request: Request) -> float | None:
         """Delete the request when its time is over; returns how long that is."""
@@ -188,6 +197,21 @@ class CleanerController(_CertificateController):
         if expiry is not None:
             waits.append((expiry - now).total_seconds())
         return min(waits, default=None)
+
+
+class PodCertificateRequestCleaner(_CertificateController[PodRequest]):
+    """The controller `podcertificaterequest-cleaner-controller`: no request is kept for more than 15 minutes."""
+
+    name = account = "podcertificaterequestcleaner"
+    kind = PodRequest
+
+    async def handle(self, request: PodRequest) -> float | None:
+        """Delete the request when its time is over; returns how long that is."""
+        metadata = request.metadata
+        left = _POD_REQUEST - (self.clock.now() - timestamps.parse(metadata.creationTimestamp)).total_seconds()
+        if left <= 0:
+            await self.resource.delete(metadata.name, metadata.namespace, uid=metadata.uid)
+        return max(left, 0.0) or None
 
 
 def signing(context: ControllerContext) -> SigningController | None:

@@ -5,9 +5,10 @@ Upstream: pkg/volume/{configmap,secret,downwardapi,projected}. Pure.
 
 import base64
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from pybernetes.api.types import core
+from pybernetes.api.types import certificates, core, selectors
+from pybernetes.crypto import pem
 from pybernetes.kubelet import environment, resources, runtime_status
 from pybernetes.kubelet.volumes.atomic_writer import Payload, Projected
 
@@ -25,6 +26,9 @@ class Found:
     config_maps: Mapping[str, core.ConfigMap] = dataclasses.field(default_factory=dict)
     secrets: Mapping[str, core.Secret] = dataclasses.field(default_factory=dict)
     tokens: Mapping[core.ServiceAccountTokenProjection, str] = dataclasses.field(default_factory=dict)
+    bundles: Sequence[certificates.ClusterTrustBundle] = ()
+    certificates: Mapping[int, tuple[bytes, bytes]] = dataclasses.field(default_factory=dict)
+    """Key and certificates by the index of their source."""
     sources: environment.Sources = dataclasses.field(default_factory=environment.Sources)
 
 
@@ -35,6 +39,8 @@ class Needed:
     config_maps: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     tokens: tuple[core.ServiceAccountTokenProjection, ...] = ()
+    bundles: bool = False
+    certificates: tuple[int, ...] = ()
 
 
 def needed(volume: core.Volume) -> Needed:
@@ -50,6 +56,8 @@ def needed(volume: core.Volume) -> Needed:
         frozenset(one.configMap.name for one in sources if one.configMap is not None),
         frozenset(one.secret.name for one in sources if one.secret is not None),
         tuple(one.serviceAccountToken for one in sources if one.serviceAccountToken is not None),
+        any(one.clusterTrustBundle is not None for one in sources),
+        tuple(index for index, one in enumerate(sources) if one.podCertificate is not None),
     )
 
 
@@ -139,10 +147,16 @@ def _downward(
 def _projected(pod: core.Pod, volume: core.ProjectedVolumeSource, found: Found) -> dict[str, Projected]:
     mode = _mode(volume.defaultMode)
     security = pod.spec.securityContext
-    user = common_user(pod)
-    private = user is not None or (security is not None and security.fsGroup is not None)
+    common = common_user(pod) if volume.defaultUser is None else volume.defaultUser
+    group = security is not None and security.fsGroup is not None
+
+    def private(data: bytes, own: int | None) -> Projected:
+        """Only its user may read it; without a known user everybody in the pod may."""
+        user = common if own is None else own
+        return Projected(data, 0o600 if group or user is not None else mode, user)
+
     result: dict[str, Projected] = {}
-    for source in volume.sources:
+    for index, source in enumerate(volume.sources):
         if source.configMap is not None:
             one = source.configMap
             result |= _config_map(pod, one.name, one.items, one.optional, mode, found)
@@ -155,12 +169,41 @@ def _projected(pod: core.Pod, volume: core.ProjectedVolumeSource, found: Found) 
             token = source.serviceAccountToken
             if token not in found.tokens:
                 raise ContentError("no service account token")
-            # Only its user may read it; without a known user everybody in the pod may.
-            owner = token.user if token.user is not None else user
-            result[token.path] = Projected(found.tokens[token].encode(), 0o600 if private else mode, owner)
+            result[token.path] = private(found.tokens[token].encode(), token.user)
+        elif source.clusterTrustBundle is not None:
+            bundle = source.clusterTrustBundle
+            result[bundle.path] = private(_trust_anchors(bundle, found.bundles), bundle.user)
+        elif source.podCertificate is not None:
+            certificate, (key, chain) = source.podCertificate, found.certificates[index]
+            for path, data in (
+                (certificate.credentialBundlePath, key + chain),
+                (certificate.keyPath, key),
+                (certificate.certificateChainPath, chain),
+            ):
+                if path:
+                    result[path] = private(data, certificate.user)
         else:
             raise ContentError("no volume plugin matched")
     return result
+
+
+def _trust_anchors(
+    projection: core.ClusterTrustBundleProjection, bundles: Sequence[certificates.ClusterTrustBundle]
+) -> bytes:
+    """The certificates of the bundles that are meant, each once, in one order."""
+    if projection.name is not None:
+        chosen = [one for one in bundles if one.metadata.name == projection.name]
+        name = f'clustertrustbundle.certificates.k8s.io "{projection.name}"'
+        missing = f"while getting ClusterTrustBundle: {name} not found"
+    else:
+        selector = selectors.of(projection.labelSelector)
+        of_signer = (one for one in bundles if one.spec.signerName == projection.signerName)
+        chosen = [one for one in of_signer if selector.matches(one.metadata.labels)]
+        missing = "combination of signerName and labelSelector matched zero ClusterTrustBundles"
+    if not chosen and not projection.optional:
+        raise ContentError(missing)
+    anchors = {block.content for one in chosen for block in pem.blocks(one.spec.trustBundle.encode())}
+    return b"".join(pem.encode("CERTIFICATE", one) for one in sorted(anchors))
 
 
 def common_user(pod: core.Pod) -> int | None:

@@ -11,17 +11,18 @@ import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
-from pybernetes.api.types import core, meta
+from pybernetes.api.types import certificates, core, meta
 from pybernetes.apimachinery import errors, quantity
 from pybernetes.client import rest, transport
 from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import environment, expansion, recording, runtime_status
 from pybernetes.kubelet.cri import convert
 from pybernetes.kubelet.volumes import atomic_writer, content, host_path, mounts, objects, tokens
+from pybernetes.kubelet.volumes import certificates as pod_certificates
 from pybernetes.telemetry import traces
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Parts:
     clock: clocks.Clock
     config: configs.KubeletConfig
     cache: objects.ObjectCache
+    certificates: pod_certificates.CertificateManager
     events: recording.Events
     group: tasks.TaskGroup
     sources: Callable[[core.Pod], environment.Sources]
@@ -66,13 +68,14 @@ class VolumeManager:
         self._clock = parts.clock
         self._config = parts.config
         self._cache = parts.cache
+        self._certificates = parts.certificates
         self._events = parts.events
         self._group = parts.group
         self._sources = parts.sources
         self._tokens = tokens.TokenManager(parts.client, parts.clock)
         self._mounted: dict[str, _Mounted] = {}
         self._failures: dict[str, int] = {}
-        self._renewals: dict[str, clocks.Timer] = {}
+        self._renewals: dict[str, tuple[float, clocks.Timer]] = {}
 
     async def mount(self, pod: core.Pod) -> None:
         """Set up every volume; harmless when done before. Failures are events and a `VolumeError`."""
@@ -185,10 +188,17 @@ class VolumeManager:
             token = await self._tokens.get(pod, projection)
             found_tokens[projection] = token.text
             self._renew_later(pod.metadata.uid, token.renew_at)
+        credentials: dict[int, tuple[bytes, bytes]] = {}
+        for index in need.certificates:
+            credential, when = await self._certificates.get(pod, volume, index)
+            credentials[index] = (credential.key, credential.chain)
+            self._renew_later(pod.metadata.uid, when)
         found = content.Found(
             await self._cache.get_all(core.ConfigMap, namespace, need.config_maps),
             await self._cache.get_all(core.Secret, namespace, need.secrets),
             found_tokens,
+            await self._cache.every(certificates.ClusterTrustBundle) if need.bundles else (),
+            credentials,
             self._sources(pod),
         )
         files = content.payload(pod, volume, found)
@@ -197,18 +207,18 @@ class VolumeManager:
         atomic_writer.write(target, files, atomic_writer.Ownership(_fs_group(pod)))
 
     def _renew_later(self, uid: str, when: float) -> None:
-        """Refresh the pod's volumes when a token is due."""
-        if uid in self._renewals:
-            self._renewals[uid].cancel()
+        """Refresh the pod's volumes when the first of its tokens and certificates is due."""
+        known = self._renewals.get(uid)
+        if known is not None:
+            if known[0] <= when:
+                return
+            known[1].cancel()
         wait = max(1.0, when - self._clock.now().timestamp())
-        refresh: Callable[[], Awaitable[None]] = lambda: self.refresh(uid)  # noqa: E731
-        self._renewals[uid] = self._clock.call_later(wait, lambda: self._start(refresh, uid))
+        self._renewals[uid] = (when, self._clock.call_later(wait, lambda: self._renew(uid)))
 
-    def _start(self, work: Callable[[], Awaitable[None]], uid: str) -> None:
-        async def run() -> None:
-            await work()
-
-        self._group.start(run(), f"renew tokens of {uid}")
+    def _renew(self, uid: str) -> None:
+        del self._renewals[uid]
+        self._group.start(self.refresh(uid), f"renew tokens of {uid}")
 
     # -- for containers ----------------------------------------------------------------------------------------------
 
@@ -278,10 +288,10 @@ class VolumeManager:
         """Take all volumes of a pod away, and everything in them that is not the node's own."""
         self._mounted.pop(uid, None)
         self._failures.pop(uid, None)
-        timer = self._renewals.pop(uid, None)
-        if timer is not None:
-            timer.cancel()
+        if (renewal := self._renewals.pop(uid, None)) is not None:
+            renewal[1].cancel()
         self._tokens.forget(uid)
+        self._certificates.forget(uid)
         remove_pod_dir(self._config.pod_dir(uid))
 
 

@@ -1,4 +1,5 @@
-"""ConfigMaps and Secrets that the node's pods use: each one watched by itself, as long as some pod names it.
+"""What the node's pods use: each ConfigMap and Secret watched by itself, as long as some pod names it, and trust
+bundles all together.
 
 A kubelet may not list them all; the node authorizer lets it get, list and watch the ones its pods refer to, by name.
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from pybernetes.aio import clock as clocks
-from pybernetes.api.types import core, meta
+from pybernetes.api.types import certificates, core, meta
 from pybernetes.client import informer as informers
 from pybernetes.kubelet import deadline, environment, runtime_status
 from pybernetes.kubelet.volumes import content
@@ -20,7 +21,7 @@ O = TypeVar("O", bound=meta.Object)  # noqa: E741
 _SYNC_TIMEOUT = 5.0
 
 Reference = tuple[type[meta.Object], str, str]
-"""kind, namespace, name"""
+"""kind, namespace, name; without a name: all of that kind"""
 
 
 @dataclasses.dataclass(slots=True)
@@ -62,7 +63,8 @@ class ObjectCache:
 
     def _watch(self, reference: Reference) -> informers.Informer[Any]:
         kind, namespace, name = reference
-        informer = self._factory.informer(kind, namespace=namespace, field_selector=f"metadata.name={name}")
+        selector = f"metadata.name={name}" if name else ""
+        informer = self._factory.informer(kind, namespace=namespace, field_selector=selector)
 
         def changed(*_: object) -> None:
             watched = self._watched.get(reference)
@@ -88,20 +90,27 @@ class ObjectCache:
 
     async def get(self, kind: type[O], namespace: str, name: str) -> O | None:
         """The object, None if there is none; waits for the watch to have begun."""
-        watched = self._watched.get((kind, namespace, name))
-        if watched is None:
-            return None
-        if not watched.informer.has_synced:
+        watched = await self._synced((kind, namespace, name))
+        found: O | None = watched.informer.get(namespace, name) if watched is not None else None
+        return found
+
+    async def every(self, kind: type[O]) -> list[O]:
+        """All objects of a kind that some pod needs as a whole."""
+        watched = await self._synced((kind, "", ""))
+        return watched.informer.list() if watched is not None else []
+
+    async def _synced(self, reference: Reference) -> _Watched | None:
+        watched = self._watched.get(reference)
+        if watched is not None and not watched.informer.has_synced:
             try:
                 async with deadline.within(self._clock, _SYNC_TIMEOUT):
                     await watched.informer.wait_for_sync()
             except TimeoutError:
-                what = kind.__name__.lower()
+                what = reference[0].__name__.lower()
                 raise content.ContentError(
                     f"failed to sync {what} cache: timed out waiting for the condition"
                 ) from None
-        found: O | None = watched.informer.get(namespace, name)
-        return found
+        return watched
 
     async def get_all(self, kind: type[O], namespace: str, names: Iterable[str]) -> dict[str, O]:
         """Those of the names that exist."""
@@ -111,7 +120,7 @@ class ObjectCache:
 
 
 def references(pod: core.Pod) -> set[Reference]:
-    """All ConfigMaps and Secrets that a pod names, in volumes, variables and pull secrets."""
+    """All ConfigMaps and Secrets that a pod names in volumes, variables and pull secrets; trust bundles all at once."""
     namespace = pod.metadata.namespace
     config_maps: set[str] = set()
     secrets = {one.name for one in pod.spec.imagePullSecrets}
@@ -119,10 +128,12 @@ def references(pod: core.Pod) -> set[Reference]:
         maps, hidden = environment.references(container)
         config_maps |= maps
         secrets |= hidden
+    bundles: set[Reference] = set()
     for volume in pod.spec.volumes:
         need = content.needed(volume)
+        if need.bundles:
+            bundles.add((certificates.ClusterTrustBundle, "", ""))
         config_maps |= need.config_maps
         secrets |= need.secrets
-    return {(core.ConfigMap, namespace, name) for name in config_maps if name} | {
-        (core.Secret, namespace, name) for name in secrets if name
-    }
+    named = ((core.ConfigMap, config_maps), (core.Secret, secrets))
+    return bundles | {(kind, namespace, name) for kind, names in named for name in names if name}

@@ -1,14 +1,15 @@
 import base64
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from pybernetes.api.types import core
-from pybernetes.kubelet import environment
+from pybernetes.api.types import certificates, core
+from pybernetes.crypto import pem
 from pybernetes.kubelet.volumes import atomic_writer, content, host_path, mounts
 from pybernetes.kubelet.volumes.atomic_writer import Ownership, Projected
 
@@ -25,8 +26,19 @@ CONFIG = msgspec.convert(
     core.ConfigMap,
 )
 SECRET = msgspec.convert({"metadata": {"name": "s"}, "data": {"k": base64.b64encode(b"v").decode()}}, core.Secret)
+ANCHORS = [pem.encode("CERTIFICATE", one) for one in (b"1", b"2", b"3")]
+BUNDLES = [
+    msgspec.convert(
+        {
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"signerName": "a.b/s", "trustBundle": b"".join(ANCHORS[one] for one in anchors).decode()},
+        },
+        certificates.ClusterTrustBundle,
+    )
+    for name, labels, anchors in (("one", {"live": "yes"}, (1, 0)), ("two", {"live": "yes"}, (2, 1)), ("old", {}, (0,)))
+]
 TOKEN = core.ServiceAccountTokenProjection(path="token", expirationSeconds=3607)
-FOUND = content.Found({"cm": CONFIG}, {"s": SECRET}, {TOKEN: "jwt"}, environment.Sources())
+FOUND = content.Found({"cm": CONFIG}, {"s": SECRET}, {TOKEN: "jwt"}, BUNDLES, {0: (b"K", b"C")})
 
 
 @pytest.mark.parametrize(
@@ -58,6 +70,48 @@ FOUND = content.Found({"cm": CONFIG}, {"s": SECRET}, {TOKEN: "jwt"}, environment
 def test_payloads(make_pod: MakePod, source: dict[str, Any], expected: dict[str, Any]) -> None:
     files = content.payload(make_pod(), volume(**source), FOUND)
     assert {path: (file.data, file.mode) for path, file in files.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "files"),
+    [
+        ({"clusterTrustBundle": {"name": "old", "path": "t"}}, {"t": ANCHORS[0]}),
+        ({"clusterTrustBundle": {"name": "none", "path": "t", "optional": True}}, {"t": b""}),
+        (
+            {"clusterTrustBundle": {"signerName": "a.b/s", "labelSelector": {}, "path": "t"}},
+            {"t": b"".join(ANCHORS)},
+        ),
+        (
+            {
+                "clusterTrustBundle": {
+                    "signerName": "a.b/s",
+                    "labelSelector": {"matchLabels": {"live": "yes"}},
+                    "path": "t",
+                }
+            },
+            {"t": b"".join(ANCHORS)},
+        ),
+        ({"clusterTrustBundle": {"signerName": "a.b/s", "optional": True, "path": "t"}}, {"t": b""}),
+        (
+            {"clusterTrustBundle": {"signerName": "c.d/s", "labelSelector": {}, "path": "t"}},
+            "combination of signerName and labelSelector matched zero ClusterTrustBundles",
+        ),
+        (
+            {"clusterTrustBundle": {"name": "none", "path": "t"}},
+            'while getting ClusterTrustBundle: clustertrustbundle.certificates.k8s.io "none" not found',
+        ),
+        ({"podCertificate": {"credentialBundlePath": "both"}}, {"both": b"KC"}),
+        ({"podCertificate": {"keyPath": "k", "certificateChainPath": "c"}}, {"k": b"K", "c": b"C"}),
+    ],
+)
+def test_trust_and_certificates(make_pod: MakePod, source: dict[str, Any], files: dict[str, bytes] | str) -> None:
+    made = volume(projected={"defaultUser": 7, "sources": [source]})
+    if isinstance(files, str):
+        with pytest.raises(content.ContentError, match=re.escape(files)):
+            content.payload(make_pod(), made, FOUND)
+        return
+    expected = {path: Projected(data, 0o600, 7) for path, data in files.items()}
+    assert content.payload(make_pod(), made, FOUND) == expected
 
 
 def test_tokens_belong_to_the_only_user(make_pod: MakePod) -> None:

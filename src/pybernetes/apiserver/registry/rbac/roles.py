@@ -39,7 +39,7 @@ class RbacStrategy(strategy.Strategy):
 
     def prepare_for_update(self, context: strategy.Context, new: Object, old: Object) -> None:
         """The same, whatever of the rules was there before."""
-        if _wanted(new) != _wanted(old):
+        if wanted(new) != wanted(old):
             self._check(context, new, old)
 
     def _check(self, context: strategy.Context, new: Object, old: Object | None) -> None:
@@ -79,6 +79,7 @@ def _group(context: strategy.Context) -> gvk.GroupResource:
     return gvk.GroupResource(context.kind.group, context.kind.plural)
 
 
-def _wanted(obj: Object) -> Object:
+def wanted(obj: Object) -> Object:
+    """The object without what the garbage collector and the server write."""
     facts = {name: value for name, value in obj["metadata"].items() if name not in COLLECTED}
     return {**obj, "metadata": facts}
