@@ -75,8 +75,7 @@ class Dispatcher:
             return
         traces.step(23, meta.key(pod), rv=pod.metadata.resourceVersion)
         self.workers.update(pod)
-        if uid in self._finished:
-            self.statuses.flush(uid)
+        self.statuses.reconcile(uid)
         if self.volumes is not None and self.volumes.shows_metadata_of(pod):
             self.group.start(self.volumes.refresh(uid, pod), f"refresh volumes of {pod.metadata.name}")
 
@@ -146,7 +145,7 @@ class Dispatcher:
             return
         self.group.start(self._reconcile_mirror(pod), f"mirror of {pod.metadata.name}")
         if exists:
-            self.statuses.resend(pod.metadata.uid)
+            self.statuses.reconcile(pod.metadata.uid)
 
     async def _reconcile_mirror(self, pod: core.Pod) -> None:
         try:

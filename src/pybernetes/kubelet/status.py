@@ -24,6 +24,8 @@ from pybernetes.telemetry import traces
 logger = logging.getLogger(__name__)
 
 _RETRY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_MERGED = {"conditions": "type", "podIPs": "ip", "hostIPs": "ip"}
+"""Lists that are merged, and by what."""
 _ABSENT: Mapping[str, Any] = {}
 
 
@@ -35,6 +37,8 @@ class _Entry:
     sent: int = 0
     finished: bool = False
     busy: bool = False
+    changed: bool = False
+    """whether the pod changed in the API while a request was under way"""
 
 
 class StatusManager:
@@ -88,21 +92,30 @@ class StatusManager:
             entry.status = settled
             entry.version += 1
         entry.finished = entry.finished or finished
-        self.flush(uid)
+        self._flush(uid)
 
-    def flush(self, uid: str) -> None:
-        """Send what has not been sent (also called when the pod changed in the API)."""
+    def _flush(self, uid: str) -> None:
+        """Send what has not been sent."""
         entry = self._entries.get(uid)
         if entry is not None and not entry.busy and (entry.sent < entry.version or entry.finished):
             entry.busy = True
             self._group.start(self._send(uid, entry), f"status of {entry.pod.metadata.name}")
 
-    def resend(self, uid: str) -> None:
-        """The API's object is another one now (a new mirror): tell it everything."""
+    def reconcile(self, uid: str) -> None:
+        """The pod changed in the API: send what is due, and again what somebody else has overwritten.
+
+        Upstream: needsReconcile.
+        """
         entry = self._entries.get(uid)
-        if entry is not None:
-            entry.sent = 0
-            self.flush(uid)
+        if entry is None:
+            return
+        entry.changed = entry.busy
+        if not entry.busy:
+            base = self._server_pod(uid, entry)
+            merged = merge(base, entry.status, could_run=self._could_run(uid))
+            if status_patch(base.status, _same_times(merged, base.status)):
+                entry.sent = 0
+            self._flush(uid)
 
     def forget(self, uid: str) -> None:
         """The pod is gone from the API and from this node."""
@@ -131,6 +144,8 @@ class StatusManager:
                     attempt += 1
         finally:
             entry.busy = False
+        if entry.changed:
+            self.reconcile(uid)
 
     def _server_pod(self, uid: str, entry: _Entry) -> core.Pod:
         """The newest version of the pod that is known: from the watch or from the last answer."""
@@ -207,6 +222,19 @@ def _not_ready(pod: core.Pod, condition: core.PodCondition, phase: str) -> core.
     return msgspec.structs.replace(ended, lastTransitionTime=condition.lastTransitionTime)
 
 
+def _same_times(new: core.PodStatus, old: core.PodStatus) -> core.PodStatus:
+    """`new`, with the times that the same conditions have in `old`."""
+    before = {one.type: one for one in old.conditions}
+
+    def timed(one: core.PodCondition) -> core.PodCondition:
+        known = before.get(one.type, one)
+        return msgspec.structs.replace(
+            one, lastTransitionTime=known.lastTransitionTime, lastProbeTime=known.lastProbeTime
+        )
+
+    return msgspec.structs.replace(new, conditions=tuple(timed(one) for one in new.conditions))
+
+
 def status_patch(old: core.PodStatus, new: core.PodStatus) -> dict[str, Any]:
     """A strategic merge patch from one status to another; empty when they are the same."""
     if old == new:
@@ -216,10 +244,9 @@ def status_patch(old: core.PodStatus, new: core.PodStatus) -> dict[str, Any]:
     for member in before.keys() | after.keys():
         if before.get(member) == after.get(member):
             continue
-        if member == "conditions":
-            patch[member] = _list_patch(before.get(member, ()), after.get(member, ()), "type")
-        elif member in ("podIPs", "hostIPs"):
-            patch[member] = _list_patch(before.get(member, ()), after.get(member, ()), "ip")
+        if member in _MERGED:
+            if changed := _list_patch(before.get(member, ()), after.get(member, ()), _MERGED[member]):
+                patch[member] = changed
         else:
             patch[member] = after.get(member)
     return patch

@@ -191,3 +191,19 @@ async def test_pods_survive_a_new_kubelet(node: Node) -> None:
     assert after.status.containerStatuses == before.status.containerStatuses
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_takes_back_what_others_wrote_into_its_status(node: Node) -> None:
+    await node.create()
+    await node.until(is_ready)
+    foreign = [
+        {"type": "PodScheduled", "status": "False", "reason": "SchedulerError"},
+        {"type": "Ready", "status": "False"},
+        {"type": "example.com/gate", "status": "True"},
+    ]
+    patch = {"status": {"phase": "Pending", "conditions": foreign}}
+    written = await node.pods.patch("web", patch, "default", type="strategic", subresource="status")
+    assert written.status.phase == "Pending"
+    pod = await node.until(lambda one: one.status.phase == "Running" and is_ready(one))
+    found = {one.type: (one.status, one.reason) for one in pod.status.conditions}
+    assert (found["PodScheduled"], found["example.com/gate"]) == (("True", ""), ("True", ""))
