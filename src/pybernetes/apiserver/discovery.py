@@ -74,7 +74,8 @@ async def group_or_version(context: contexts.RequestContext) -> contexts.AnyResp
         found = _group(group, by_priority(versions))
         return present.value(context, {"kind": "APIGroup", "apiVersion": "v1", **found})
     if parts[1] not in versions:
-        return await _no_version(context)
+        custom = any(row.custom for row in served.resources(group, versions[0]))
+        return _page_not_found() if custom else await _no_version(context)
     rows = served.resources(group, parts[1])
     document = {"kind": "APIResourceList"} | ({"apiVersion": "v1"} if group else {})
     document |= {"groupVersion": rows[0].api_version}

@@ -64,11 +64,14 @@ def resolve(context: contexts.RequestContext) -> bool:
     if info.subresource:
         context.sub = kind.subresource(info.subresource)
         if context.sub is None:
-            raise not_found()
+            raise errors.NotFound(kind.group_resource, info.name) if kind.custom else not_found()
     # What is proxied has a path of its own behind the subresource.
     proxied = context.sub is not None and context.sub.name == "proxy"
     if len(info.parts) > (3 if info.subresource else 2) and not proxied:
         raise not_found()
+    if kind.custom and bool(info.namespace) != kind.namespaced:
+        # Upstream leaves these to the next server in its chain, which knows nothing of them.
+        return not info.namespace and info.verb in ("list", "watch")
     in_namespace = bool(info.namespace) and info.resource != "namespaces"
     if in_namespace and not kind.namespaced:
         raise not_found()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pybernetes.api.codec import failure, json, protobuf, strict, structure, yaml
-from pybernetes.apimachinery import errors, goformat, gvk
+from pybernetes.apimachinery import errors, fieldpath, goformat, gvk
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -84,7 +84,10 @@ def read(
     else:
         strict_errors += _conform(value, actual, expected, accept_groups)
     if schema is not None:
-        strict_errors += schema(value)
+        try:
+            strict_errors += schema(value)
+        except failure.DecodeError as error:
+            raise cannot_be_handled(actual, expected, error.message) from None
     if validation == IGNORE or not strict_errors:
         return Read(value)
     if validation == STRICT:
@@ -120,6 +123,8 @@ def _identify(value: Any, data: bytes, expected: gvk.GroupVersionKind) -> gvk.Gr
     if wrong:
         raise _unrecognized(data, expected, f"couldn't get version/kind; json parse error: {wrong}")
     kind = value.get("kind") or expected.kind
+    if not value.get("kind") and not structure.knows(expected.api_version, expected.kind):
+        raise _unrecognized(data, expected, f"Object 'Kind' is missing in '{data.decode(errors='replace')}'")
     try:
         group, version = gvk.parse_api_version(value.get("apiVersion") or "")
     except ValueError as error:
@@ -136,8 +141,6 @@ def _conform(
 ) -> list[str]:
     """Check that the object is an `expected`, and hold it to that type; its unknown fields are returned."""
     if not structure.knows(expected.api_version, expected.kind):
-        if actual != expected:
-            _refuse_kind(actual, expected)
         return _conform_custom(value, actual, expected)
     if not structure.knows(actual.api_version, actual.kind):
         _refuse_kind(actual, expected)
@@ -150,25 +153,35 @@ def _conform(
         message = f"converting ({actual.version}.{actual.kind}) to ({target}): unknown conversion"
         raise cannot_be_handled(actual, expected, message)
     if actual.version != expected.version and not accept_groups:
-        raise errors.BadRequest(
-            f"the API version in the data ({actual.api_version}) does not match the expected API version "
-            f"({expected.api_version})"
-        )
+        raise _another_version(actual, expected)
     return unknown
 
 
 def _conform_custom(value: dict[str, Any], actual: gvk.GroupVersionKind, expected: gvk.GroupVersionKind) -> list[str]:
     """Only the metadata of a custom resource has a type that is known here."""
     metadata = value.get("metadata")
-    if metadata is None:
-        return []
-    if not isinstance(metadata, dict):
-        what = "object expected, got " + json_kind(metadata)
-        raise cannot_be_handled(actual, expected, f"metadata: {what}")
+    if metadata is not None and not isinstance(metadata, dict):
+        what = f"json: cannot unmarshal {json_kind(metadata)} into Go value of type v1.ObjectMeta"
+        raise cannot_be_handled(actual, expected, what)
     try:
-        return structure.conform_metadata(metadata)
+        unknown = structure.conform_metadata(metadata) if metadata else []
     except failure.DecodeError as error:
-        raise cannot_be_handled(actual, expected, error.message) from None
+        what = error.message.replace("ObjectMeta.metadata.", "ObjectMeta.")
+        raise cannot_be_handled(actual, expected, what) from None
+    if (actual.group, actual.version) != (expected.group, expected.version):
+        raise _another_version(actual, expected)
+    if actual.kind != expected.kind:
+        name = (metadata or {}).get("name") or ""
+        wrong = fieldpath.invalid("kind", actual.kind, f"must be {expected.kind}")
+        raise errors.Invalid(gvk.GroupKind(actual.group, actual.kind), name, [wrong])
+    return unknown
+
+
+def _another_version(actual: gvk.GroupVersionKind, expected: gvk.GroupVersionKind) -> errors.BadRequest:
+    return errors.BadRequest(
+        f"the API version in the data ({actual.api_version}) does not match the expected API version "
+        f"({expected.api_version})"
+    )
 
 
 def _refuse_kind(actual: gvk.GroupVersionKind, expected: gvk.GroupVersionKind) -> None:

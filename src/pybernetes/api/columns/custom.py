@@ -48,7 +48,7 @@ def _cell(kind: str, value: Any) -> Any:
         return _date(value) if isinstance(value, str) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if kind == "integer" else float(value)
+    return int(value) if kind == "integer" or float(value).is_integer() else value
 
 
 def _date(value: str) -> Any:

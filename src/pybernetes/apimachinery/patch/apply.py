@@ -72,14 +72,16 @@ class FieldManager:
         subresource: str = "",
         ignored: fieldset.Set | None = None,
         convert: Convert | None = None,
+        skeleton: Object | None = None,
     ) -> None:
+        """`skeleton` is a zero object; unless given, that of the Go struct which the type describes."""
         self._type = kind
         self._gvk = version
         self._api_version = version.api_version
         self._subresource = subresource
         self._ignored = ignored
         self._convert = convert
-        self._skeleton: Object | None = None
+        self._skeleton = skeleton
 
     # For the API server
 

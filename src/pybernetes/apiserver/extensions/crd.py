@@ -212,11 +212,9 @@ class Definitions:
         for one in conditions:
             definition.set_condition(obj, one, now)
 
-    async def _write(self, name: str, change: Callable[[Object], None], subresource: str = "status") -> None:
+    async def _write(self, name: str, change: Callable[[Object], None]) -> None:
         target = self._store()
-        op = operation.Operation(
-            target.kind, users.SERVER, name=name, subresource=subresource, manager="kube-apiserver"
-        )
+        op = operation.Operation(target.kind, users.SERVER, name=name, subresource="status", manager="kube-apiserver")
 
         async def mutate(current: Object | None) -> Object:
             assert current is not None
@@ -239,10 +237,10 @@ class Definitions:
                 text = "CustomResource deletion is in progress"
                 await self._terminating(name, "True", "InstanceDeletionInProgress", text)
                 await self._delete_all(obj)
-                await self._terminating(name, "False", "InstanceDeletionCompleted", "removed all instances")
+                reason, text = "InstanceDeletionCompleted", "removed all instances"
             else:
-                await self._terminating(name, "False", "NeverEstablished", "resource was never established")
-            await self._write(name, _release, "")
+                reason, text = "NeverEstablished", "resource was never established"
+            await self._terminating(name, "False", reason, text)
         except (errors.StatusError, backends.StorageError) as failure:
             logger.warning("deletion of custom resource definition %s: %s", name, failure)
             self._later(lambda: self._enqueue(name))
@@ -250,7 +248,12 @@ class Definitions:
             self._ending.discard(name)
 
     async def _terminating(self, name: str, status: str, reason: str, text: str) -> None:
-        await self._write(name, lambda new: self._set(new, definition.condition("Terminating", status, reason, text)))
+        def change(new: Object) -> None:
+            self._set(new, definition.condition("Terminating", status, reason, text))
+            if status == "False":
+                meta.remove_finalizer(new, definition.CLEANUP)
+
+        await self._write(name, change)
 
     async def _delete_all(self, obj: Object) -> None:
         """Return when the last object is gone, however long finalizers hold it."""
@@ -274,7 +277,3 @@ class Definitions:
 def _holds(obj: Object, wanted: Object) -> bool:
     there = meta.condition(obj, wanted["type"])
     return there is not None and all(there.get(name) == value for name, value in wanted.items())
-
-
-def _release(obj: Object) -> None:
-    meta.remove_finalizer(obj, definition.CLEANUP)

@@ -22,7 +22,7 @@ class DefinitionStrategy(strategy.Strategy):
 
     def prepare_for_create(self, context: strategy.Context, new: Object) -> None:
         """The server says what is accepted; so far only in which version objects will be stored."""
-        new["status"] = {}
+        new["status"] = {"conditions": None, "storedVersions": None}
         _store_version(new)
 
     def prepare_for_update(self, context: strategy.Context, new: Object, old: Object) -> None:
@@ -56,7 +56,7 @@ class DefinitionStrategy(strategy.Strategy):
 
 
 def _store_version(obj: Object) -> None:
-    stored = obj.setdefault("status", {}).setdefault("storedVersions", [])
+    stored = obj.setdefault("status", {}).get("storedVersions") or []
     for version in obj["spec"].get("versions") or ():
         if version.get("storage"):
             if version["name"] not in stored:
@@ -72,4 +72,6 @@ def condition(kind: str, status: str, reason: str, message: str) -> Object:
 
 def set_condition(obj: Object, new: Object, now: str) -> None:
     """Put a condition into a definition's status."""
-    meta.set_condition(obj.setdefault("status", {}).setdefault("conditions", []), new, now)
+    status = obj.setdefault("status", {})
+    status["conditions"] = status.get("conditions") or []
+    meta.set_condition(status["conditions"], new, now)

@@ -72,10 +72,13 @@ def _spec(found: Errors, spec: Object) -> None:
     for index, version in enumerate(versions):
         _version(found, version, f"spec.versions[{index}]", [part for part in _PARTS if not shared[part]])
     if len({version.get("name") for version in versions}) < len(versions):
-        found.append(fieldpath.invalid("spec.versions", versions, "must contain unique version names"))
+        text = "must contain unique version names"
+        found.append(fieldpath.invalid("spec.versions", _go_versions(versions, shared), text))
     if sum(bool(version.get("storage")) for version in versions) != 1:
         text = "must have exactly one version marked as storage version"
-        found.append(fieldpath.invalid("spec.versions", versions, text))
+        found.append(fieldpath.invalid("spec.versions", _go_versions(versions, shared), text))
+    if versions and (wrong := names.is_dns1035_label(versions[0].get("name") or "")):
+        found.append(fieldpath.invalid("spec.version", versions[0].get("name") or "", ",".join(wrong)))
     found += (
         fieldpath.required(f"spec.names.{name}")
         for name in ("plural", "singular", "kind", "listKind")
@@ -92,6 +95,18 @@ _PARTS = ("schema", "subresources", "additionalPrinterColumns", "selectableField
 
 def _alike(versions: Sequence[Object], part: str) -> bool:
     return all((one.get(part) or None) == (versions[0].get(part) or None) for one in versions)
+
+
+def _go_versions(versions: Sequence[Object], shared: Mapping[str, bool]) -> Any:
+    """The versions as upstream's own form has them."""
+    own = [part for part in _PARTS if not shared[part]]
+    shown = []
+    for one in versions:
+        facts = {name[0].upper() + name[1:]: one.get(name) or False for name in ("served", "storage", "deprecated")}
+        parts = {part[0].upper() + part[1:]: one.get(part) if part in own else None for part in _PARTS}
+        warning = one.get("deprecationWarning")
+        shown.append({"Name": one.get("name") or "", **facts, "DeprecationWarning": warning, **parts})
+    return shown or None
 
 
 def _schema(version: Object) -> Schema | None:
@@ -188,7 +203,7 @@ def established(obj: Object) -> bool:
 def _stored_versions(found: Errors, stored: list[str], versions: Sequence[Object]) -> None:
     path = "status.storedVersions"
     if not stored:
-        found.append(fieldpath.invalid(path, stored, "must have at least one stored version"))
+        found.append(fieldpath.invalid(path, None, "must have at least one stored version"))
         return
     for version in versions:
         if version.get("storage") and version.get("name") not in stored:

@@ -3,12 +3,14 @@
 Upstream: apiextensions-apiserver pkg/registry/customresource, pkg/apiserver/customresource_handler.go.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from pybernetes.api import kinds, schemas
+from pybernetes.api.codec import failure
 from pybernetes.api.openapi import custom
 from pybernetes.apimachinery import errors, fieldpath, names
 from pybernetes.apimachinery.patch import apply as applying
@@ -50,7 +52,8 @@ class CustomResourceStrategy(strategy.Strategy):
         obj = _decode(value)
         row = self._rows.get(obj.get("apiVersion"))
         if row is not None:
-            structural.read(obj, _custom(row).schema)
+            with contextlib.suppress(failure.DecodeError):
+                structural.read(obj, _custom(row).schema)
         return _encode(self._converted(obj, self._stored))
 
     async def convert(self, obj: Object, to: kinds.Kind) -> Object:
@@ -126,7 +129,12 @@ class CustomResourceStrategy(strategy.Strategy):
         if made is None:
             ignored = managers.reset_fields(kind, subresource)
             made = applying.FieldManager(
-                _type(kind), kind.gvk, subresource=subresource, ignored=ignored, convert=self._in_version
+                _type(kind),
+                kind.gvk,
+                subresource=subresource,
+                ignored=ignored,
+                convert=self._in_version,
+                skeleton={"apiVersion": kind.api_version, "kind": kind.kind},
             )
             self._managers[kind.version, subresource] = made
         return made
@@ -173,10 +181,9 @@ _GO = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", i
 def _dig(obj: Any, path: str, wanted: type) -> tuple[Any, str]:
     """The value at a path, or why there cannot be one."""
     parts = path.strip(".").split(".")
-    for index, part in enumerate(parts):
+    for part in parts:
         if not isinstance(obj, dict):
-            shown = "." + ".".join(parts[:index])
-            return None, f"{shown} accessor error: {obj} is of the type {_go(obj)}, expected map[string]interface{{}}"
+            return None, f"{path} accessor error: {obj} is of the type {_go(obj)}, expected map[string]interface{{}}"
         if part not in obj:
             return None, ""
         obj = obj[part]

@@ -40,8 +40,7 @@ def check(found: Errors, schema: Schema, path: str, *, with_status: bool) -> Non
         _root(found, schema, path)
     if schema.get("nullable"):
         found.append(fieldpath.forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
-    unsupported = structural.has(schema, lambda one: any(one.get(name) for name in _NOT_SUPPORTED))
-    if not unsupported and not isinstance(schema.get("items"), list):
+    if not any(_unsupported(one) for _, one in structural.every(schema, path)):
         wrong = structural_rules.check(schema, path)
         found += wrong
         if not wrong:
@@ -51,6 +50,10 @@ def check(found: Errors, schema: Schema, path: str, *, with_status: bool) -> Non
         for where, one in structural.every(schema, path):
             if one.get(CEL):
                 found.append(fieldpath.forbidden(f"{where}.{CEL}", CEL_TEXT))
+
+
+def _unsupported(schema: Schema) -> bool:
+    return isinstance(schema.get("items"), list) or any(schema.get(name) for name in _NOT_SUPPORTED)
 
 
 def _root(found: Errors, schema: Schema, path: str) -> None:

@@ -4,7 +4,7 @@ Schemas are the plain dicts of `openAPIV3Schema`. Pure.
 Upstream: apiextensions-apiserver pkg/apiserver/schema/{pruning,defaulting,objectmeta,listtype}.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pybernetes.api.codec import failure, structure
@@ -16,12 +16,18 @@ from pybernetes.apiserver.registry import metadata
 Object = dict[str, Any]
 Schema = Mapping[str, Any]
 
+_MOST_PLAIN = 1e15
+"""Up to here Go writes a whole number without a point or exponent."""
 TYPE_AND_METADATA = frozenset({"apiVersion", "kind", "metadata"})
 NOTHING: Schema = {}
+NO_STRING = "must be a string"
 
 
 def read(obj: Object, schema: Schema) -> list[str]:
-    """Hold a whole object to its schema; the result names what was unknown and is gone, in order."""
+    """Hold a whole object to its schema; the result names what was unknown and is gone, in order.
+
+    Raises DecodeError for objects inside the object that are none.
+    """
     unknown: list[str] = []
     _prune(obj, {**schema, custom.EMBEDDED: True}, "", unknown)
     drop_nulls(obj, schema)
@@ -90,7 +96,7 @@ def drop_nulls(value: Any, schema: Schema) -> None:
 
 
 def default(value: Any, schema: Schema) -> None:
-    """Fill in defaults, also below what they bring."""
+    """Fill in defaults, also below what they bring; whole numbers are integers, as Go writes them."""
     if isinstance(value, dict):
         for name, below in (schema.get("properties") or NOTHING).items():
             given = below.get("default")
@@ -99,25 +105,25 @@ def default(value: Any, schema: Schema) -> None:
     for key, _, child, below in _children(value, schema):
         if child is None and not below.get("nullable"):
             child = value[key] = values.copy(below.get("default"))
+        elif isinstance(child, float) and child.is_integer() and abs(child) < _MOST_PLAIN:
+            value[key] = int(child)
         default(child, below)
 
 
 def _clean_embedded(value: Any, schema: Schema, path: str, unknown: list[str]) -> None:
     """Metadata of objects inside the object have the type of all metadata."""
     for _, shown, child, below in _children(value, schema):
-        if below.get(custom.EMBEDDED) and isinstance(child, dict) and isinstance(child.get("metadata"), dict):
-            try:
-                found = structure.conform_metadata(child["metadata"])
-            except failure.DecodeError:
-                found = []
-            prefix = f"{path}{shown}".lstrip(".")
+        prefix = f"{path}{shown}".lstrip(".")
+        if below.get(custom.EMBEDDED) and isinstance(child, dict):
+            for name in ("apiVersion", "kind"):
+                if not isinstance(child.get(name, ""), str):
+                    raise failure.DecodeError(str(fieldpath.invalid(f"{prefix}.{name}", child[name], NO_STRING)))
+            facts = child.get("metadata", {})
+            if not isinstance(facts, dict):
+                raise failure.DecodeError(str(fieldpath.invalid(f"{prefix}.metadata", facts, "must be an object")))
+            found = structure.conform_metadata(facts)
             unknown += (f"{prefix}.{text.removeprefix('unknown field ').strip(chr(34))}" for text in found)
         _clean_embedded(child, below, path + shown, unknown)
-
-
-def has(schema: Any, wanted: Callable[[Schema], bool]) -> bool:
-    """Whether the schema, or any below it, is wanted."""
-    return any(wanted(one) for _, one in every(schema, ""))
 
 
 def every(schema: Any, path: str) -> Iterator[tuple[str, Schema]]:
@@ -185,7 +191,7 @@ def _embedded(found: fieldpath.ErrorList, value: Object, path: str) -> None:
     for name in ("apiVersion", "kind"):
         given, place = value.get(name, "-"), f"{path}.{name}"
         if not isinstance(given, str):
-            found.append(fieldpath.invalid(place, given, "must be a string"))
+            found.append(fieldpath.invalid(place, given, NO_STRING))
         elif not given:
             found.append(fieldpath.invalid(place, given, "must not be empty"))
         elif name == "apiVersion" and name in value:

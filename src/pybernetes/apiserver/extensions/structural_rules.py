@@ -18,6 +18,12 @@ Schema = Mapping[str, Any]
 ROOT, ITEM, FIELD = "at the root", "for specified array items", "for specified object fields"
 _NOTHING: Schema = {}
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
+_GO = {
+    "missing )": "missing closing )",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+}
+"""What Go says where RE2 says otherwise."""
 _FORBIDDEN_INSIDE = {
     "type": "must be empty to be structural",
     "additionalProperties": "must be undefined to be structural",
@@ -139,7 +145,7 @@ def _reason(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     text = said.decode() if isinstance(said, bytes) else str(said)
     head, separator, piece = text.partition(": ")
-    return f"{head}: `{piece}`" if separator else text
+    return f"{_GO.get(head, head)}: `{piece}`" if separator else text
 
 
 def _nested(found: fieldpath.ErrorList, schema: Schema, path: str, spared: set[str]) -> None:

@@ -214,6 +214,9 @@ def _number(value: float, schema: Schema, path: str) -> Iterator[Wrong]:
     if not least <= value <= most:
         text = f"Checked value must be of type {kinds[0]} with format {form} in {path}"
         yield Wrong("", fieldpath.INVALID, "", text)
+    elif kinds == ("integer",) and not float(value).is_integer():
+        more = f"with format {form}" if form else "(default format)"
+        yield Wrong("", fieldpath.INVALID, "", f"Checked value must be of type integer {more} in {path}")
     factor = schema.get("multipleOf")
     if factor is not None:
         quotient = value / factor if factor >= 1 else 1 / factor * value

@@ -41,6 +41,13 @@ def view(obj: Object, paths: tuple[str, str, str]) -> Object:
     }
 
 
+def _checked(obj: Object, kind: kinds.Kind, paths: tuple[str, str, str]) -> Object:
+    """The Scale of an object; a custom resource must say how many it wants."""
+    if kind.custom and _dig(obj, paths[0]) is None:
+        raise errors.InternalError(f'the spec replicas field "{paths[0]}" does not exist')
+    return view(obj, paths)
+
+
 def _selector(obj: Object, selector: Object | None) -> str:
     if selector is None:
         return ""
@@ -70,7 +77,7 @@ async def scale(context: contexts.RequestContext, store: stores.Store) -> contex
     paths = (custom.scale if custom else None) or PATHS
     if info.verb == "get":
         found = await store.get(info.namespace, info.name)
-        return present.value(context, view(await store.convert(found.object(), context.kind), paths))
+        return present.value(context, _checked(await store.convert(found.object(), context.kind), context.kind, paths))
     change = _patched(context) if info.verb == "patch" else _replaced(context)
     op = options.write(
         context,
@@ -82,7 +89,8 @@ async def scale(context: contexts.RequestContext, store: stores.Store) -> contex
     async def mutate(current: Object | None) -> Object:
         assert current is not None
         scaled = change(view(current, paths))
-        _check(context, scaled)
+        if not context.kind.custom:
+            _check(context, scaled)
         given = scaled["metadata"].get("resourceVersion") or ""
         if given and given != current["metadata"]["resourceVersion"]:
             raise errors.Conflict(store.resource, info.name)

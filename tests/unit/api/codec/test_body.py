@@ -45,8 +45,15 @@ def test_custom_resources_keep_what_is_not_metadata() -> None:
     read = body.read(data, body.JSON, expected)
     assert read.obj["spec"] == {"a": None, "b": 0}
     assert read.warnings == ['unknown field "metadata.nme"']
-    with pytest.raises(errors.BadRequest, match=r'no kind "Gadget" is registered for version "example.com/v1"'):
-        body.read(b'{"apiVersion":"example.com/v1","kind":"Gadget"}', body.JSON, expected)
+    for given, refusal in (
+        ("v1 Gadget", 'kind: Invalid value: "Gadget": must be Widget'),
+        ("v2 Widget", r"does not match the expected API version \(example.com/v1\)"),
+        ("v1 ", "Object 'Kind' is missing"),
+    ):
+        version, _, kind = given.partition(" ")
+        text = f'{{"apiVersion":"example.com/{version}","kind":"{kind}"}}'
+        with pytest.raises(errors.StatusError, match=refusal):
+            body.read(text.encode(), body.JSON, expected)
 
 
 @pytest.mark.parametrize(
