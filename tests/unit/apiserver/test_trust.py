@@ -1,4 +1,4 @@
-"""ClusterTrustBundles and PodCertificateRequests: what is in them, and who may write them."""
+"""ClusterTrustBundles and PodCertificateRequests: who may write them, and what signers answer (the rest is golden)."""
 
 import base64
 import datetime
@@ -11,52 +11,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pybernetes.aio import clock as clocks
 from pybernetes.apimachinery import timestamps
-from pybernetes.crypto import certs, pem
+from pybernetes.crypto import certs
 
 GROUP = "/apis/certificates.k8s.io/v1"
 BUNDLES, REQUESTS = f"{GROUP}/clustertrustbundles", f"{GROUP}/namespaces/ns/podcertificaterequests"
 MERGE = "application/merge-patch+json"
 NOW = clocks.VirtualClock().now()
-ROOT, OTHER = (certs.new_authority(name, now=NOW).certificate.decode() for name in ("one", "two"))
-LEAF = certs.issue(certs.new_authority("ca", now=NOW), certs.Request("leaf"), now=NOW).certificate.decode()
-WITH_HEADER = ROOT.replace("-----\n", "-----\nA: b\n\n", 1)
-VALUE = 'spec.trustBundle: Invalid value: "<value omitted>": '
+ROOT = certs.new_authority("one", now=NOW).certificate.decode()
 
 
 def bundle(name: str, text: str, signer: str = "") -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"trustBundle": text, **({"signerName": signer} if signer else {})}}
-
-
-@pytest.mark.parametrize(
-    ("name", "signer", "text", "wrong"),
-    [
-        ("b", "", ROOT + "between\n" + OTHER, ""),
-        ("a.b:s:x", "a.b/s", ROOT, ""),
-        ("b", "", "", VALUE + "at least one trust anchor must be provided"),
-        ("b", "", ROOT + OTHER + ROOT, VALUE + "duplicate trust anchor (indices [0 2])"),
-        ("b", "", ROOT + LEAF, VALUE + "entry 1 does not have the CA bit set"),
-        ("b", "", WITH_HEADER, VALUE + "entry 0 has PEM block headers"),
-        ("b", "", ROOT.replace("CERT", "X"), VALUE + "entry 0 has bad block type: XIFICATE"),
-        ("b", "", pem.encode("CERTIFICATE", b"x").decode(), VALUE + "entry 0 does not parse as X.509"),
-        ("b", "", "x" * (2**20 + 1), "spec.trustBundle: Too long: may not be more than 1048576 bytes"),
-        (
-            "b",
-            "a.b/s",
-            ROOT,
-            'name: Invalid value: "b": ClusterTrustBundle for signerName a.b/s must be named with prefix a.b:s:',
-        ),
-        (
-            "a:b",
-            "",
-            ROOT,
-            'metadata.name: Invalid value: "a:b": ClusterTrustBundle without signer name must not have ":" in its name',
-        ),
-    ],
-)
-async def test_bundles_are_authorities(api: Any, name: str, signer: str, text: str, wrong: str) -> None:
-    answer = await api.send("POST", BUNDLES, bundle(name, text, signer))
-    assert answer.status == (422 if wrong else 201)
-    assert answer.json.get("message", "").endswith(wrong)
 
 
 async def test_whoever_writes_a_bundle_attests_for_its_signer(api: Any) -> None:
@@ -106,41 +71,6 @@ SPEC: dict[str, Any] = {
     "nodeUID": "u",
     "stubPKCS10Request": asked(KEY),
 }
-
-
-@pytest.mark.parametrize(
-    ("change", "wrong"),
-    [
-        ({}, ""),
-        ({"stubPKCS10Request": "eA=="}, "spec.stubPKCS10Request: Invalid value: must be a valid PKCS#10 CSR"),
-        (
-            {"stubPKCS10Request": None},
-            "spec: Invalid value: exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set",
-        ),
-        (
-            {"stubPKCS10Request": asked(ec.generate_private_key(ec.SECP224R1()))},
-            'spec.stubPKCS10Request: Invalid value: "curve P-224": '
-            "elliptic public keys must use curve P256, P384, or P521",
-        ),
-        ({"podUID": ""}, 'spec.podUID: Invalid value: "": must not be empty'),
-        (
-            {"maxExpirationSeconds": 3599},
-            "spec.maxExpirationSeconds: Invalid value: 3599: must be in the range [3600, 7862400]",
-        ),
-        (
-            {"maxExpirationSeconds": 86401, "signerName": "kubernetes.io/kube-apiserver-client-pod"},
-            "spec.maxExpirationSeconds: Invalid value: 86401: must be in the range [3600, 86400]",
-        ),
-        (
-            {"unverifiedUserAnnotations": {"x": "y"}},
-            'spec.unverifiedUserAnnotations: Invalid value: "x": must be a domain-prefixed key (such as "acme.io/foo")',
-        ),
-    ],
-)
-async def test_requests_prove_a_key(api: Any, change: dict[str, Any], wrong: str) -> None:
-    answer = await api.send("POST", REQUESTS, {"metadata": {"name": "r"}, "spec": SPEC | change})
-    assert answer.status == (422 if wrong else 201)
-    assert answer.json.get("message", "").endswith(wrong)
 
 
 def condition(kind: str) -> dict[str, str]:

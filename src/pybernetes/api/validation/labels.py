@@ -42,12 +42,13 @@ def annotations(found: fieldpath.ErrorList, where: str, given: Mapping[str, str]
 
 def user_annotations(found: fieldpath.ErrorList, where: str, given: Mapping[str, str] | None) -> None:
     """Annotations for a signer, whose keys have a domain."""
+    lower = {key.lower(): value for key, value in (given or {}).items()}
     found += (
-        fieldpath.invalid(where, key.lower(), 'must be a domain-prefixed key (such as "acme.io/foo")')
-        for key in given or ()
-        if not formats.qualified_name(key.lower()) and "/" not in key
+        fieldpath.invalid(where, key, 'must be a domain-prefixed key (such as "acme.io/foo")')
+        for key in lower
+        if not formats.qualified_name(key) and "/" not in key
     )
-    annotations(found, where, given)
+    annotations(found, where, lower)
 
 
 def selector(found: fieldpath.ErrorList, where: str, given: Object | None) -> None:

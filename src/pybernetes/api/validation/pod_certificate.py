@@ -28,6 +28,21 @@ NOT_BEFORE, NOT_AFTER, REFRESH = "status.notBefore", "status.notAfter", "status.
 CURVES = {"secp256r1", "secp384r1", "secp521r1"}
 GO_CURVES = {"secp224r1": "P-224"}
 OMIT = fieldpath.OMIT_VALUE
+#: The spec as Go has it, with what only older versions of the API could say.
+_FIELDS = (
+    "signerName",
+    "podName",
+    "podUID",
+    "serviceAccountName",
+    "serviceAccountUID",
+    "nodeName",
+    "nodeUID",
+    "maxExpirationSeconds",
+    "PKIXPublicKey",
+    "proofOfPossession",
+    "stubPKCS10Request",
+    "unverifiedUserAnnotations",
+)
 _REASON = r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
 _reason = re.compile(_REASON).fullmatch
 REASON = (
@@ -99,7 +114,8 @@ def _is_good_key(found: fieldpath.ErrorList, key: object) -> bool:
 def update(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """A change of metadata."""
     if new["spec"] != old["spec"]:
-        found.append(fieldpath.invalid("spec", new["spec"], formats.IMMUTABLE))
+        shown = {field[0].upper() + field[1:]: new["spec"].get(field) for field in _FIELDS}
+        found.append(fieldpath.invalid("spec", shown, formats.IMMUTABLE))
 
 
 def status_update(found: fieldpath.ErrorList, new: Object, old: Object, now: datetime.datetime) -> None:
@@ -128,7 +144,7 @@ def status_update(found: fieldpath.ErrorList, new: Object, old: Object, now: dat
 def _conditions(found: fieldpath.ErrorList, given: Sequence[Object]) -> None:
     known = 0
     for index, one in enumerate(given):
-        kind, place = one.get("type") or "", f"{CONDITIONS}[{index}]"
+        kind, place = one.get("type") or "", f"{CONDITIONS}.[{index}]"
         if kind not in KINDS:
             found.append(fieldpath.not_supported(place + ".type", kind, KINDS))
             continue
