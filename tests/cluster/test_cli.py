@@ -254,5 +254,6 @@ def test_a_saved_state_begins_another_cluster(home: Home, empty_etcd: str) -> No
     run("up", of="one")
     assert {"mine", "later"} <= set(home.objects("pybernetes-one", "ConfigMap"))
     home.down("one")
+    assert "storage migrate" in run("up", "--storage", "sqlite", of="one", code=1).stderr
     run("storage migrate", "--to", "sqlite", of="one")
     assert run("storage check", of="one").stdout.endswith("nothing is wrong\n")

@@ -54,7 +54,7 @@ async def test_a_control_plane_of_three_processes(place: Place) -> None:
     assert f'"username":"{ACCOUNTS}replicaset-controller"' in audit.replace('": "', '":"')
 
 
-FAST = ("--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=500ms")
+FAST = ("--leader-elect-lease-duration=6s", "--leader-elect-renew-deadline=5s", "--leader-elect-retry-period=500ms")
 
 
 async def _manager(place: Place, until: str, port: int) -> asyncio.subprocess.Process:
@@ -86,6 +86,7 @@ async def test_one_manager_after_another(place: Place) -> None:
         async with asyncio.timeout(30), watch as events:
             holders.append(await _next_holder(events, holders[0]))
             await _manager(place, "Attempting to acquire", free_port())
+            assert second.returncode is None, "".join(place.log[-40:])
             second.terminate()
             assert await second.wait() == 0
             holders.append(await _next_holder(events, holders[1]))
@@ -108,6 +109,10 @@ async def test_the_life_of_a_controller_manager(place: Place) -> None:
     told = ("Serving securely", "Successfully acquired lease", "Started controller")
     first = [next(number for number, line in enumerate(place.log) if words in line) for words in told]
     assert first == sorted(first)
+    async with place.client() as client:
+        page = await client.resource(core.Event).list("kube-system")
+    said = [one.message for one in page.items if one.reason == "LeaderElection"]
+    assert [words.partition("_")[2].partition(" ")[2] for words in said] == ["became leader"]
     process.terminate()
     assert await process.wait() == 0
     async with place.client() as client:

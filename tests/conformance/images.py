@@ -53,6 +53,12 @@ class Kitchen:
         """Busybox as its authors publish it: Debian's build drops variables with a dash from the environment."""
         return self._kept("busybox", self._build_busybox)
 
+    def applets(self) -> list[str]:
+        """The commands in it."""
+        self.busybox()
+        command = [str(self._folder / "busybox"), "--list"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
     def _kept(self, name: str, make: Callable[[pathlib.Path], None]) -> bytes:
         path = self._folder / name
         if not path.exists():
@@ -174,13 +180,7 @@ def _picture(name: str, kitchen: Kitchen) -> list[Sequence[File] | bytes]:
 
 
 def _busybox(kitchen: Kitchen) -> list[Sequence[File] | bytes]:
-    with tempfile.NamedTemporaryFile() as program:
-        program.write(kitchen.busybox())
-        program.flush()
-        os.chmod(program.name, 0o755)
-        copied = shutil.copy(program.name, program.name + "-run")
-        applets = subprocess.run([copied, "--list"], check=True, capture_output=True, text=True).stdout.split()
-        os.unlink(copied)
+    applets = kitchen.applets()
     folders = ("bin", "etc", "home", "proc", "root", "sys", "dev", "usr", "usr/bin", "var", "var/run")
     return [
         [

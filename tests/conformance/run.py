@@ -42,8 +42,9 @@ class Cluster:
     def start(self, archive: pathlib.Path) -> None:
         """Bring it up, and the images onto its nodes."""
         self._run("up", "--nodes", str(suite.NODES), "--kubeconfig", str(self.kubeconfig), "--port", "0")
-        say("loading the images on every node")
-        self._run("image", "load", str(archive))
+        if "/agnhost:" not in self._run("image", "list"):
+            say("loading the images on every node")
+            self._run("image", "load", str(archive))
 
     def stop(self) -> None:
         """Remove every trace of it."""
@@ -58,7 +59,7 @@ class Cluster:
         }
 
     def _run(self, command: str, *arguments: str) -> str:
-        whole = [sys.executable, "-m", "pybernetes", command, "--name", NAME, "--data-dir", str(self._data), *arguments]
+        whole = [sys.executable, "-m", "pybernetes", command, *arguments, "--name", NAME, "--data-dir", str(self._data)]
         done = subprocess.run(whole, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"pybernetes {command} failed")

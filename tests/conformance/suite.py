@@ -120,7 +120,7 @@ def read(folder: pathlib.Path) -> list[Spec]:
                 continue
             problem = case.find("failure")
             problem = problem if problem is not None else case.find("error")
-            message = (problem.get("message") or "") if problem is not None else ""
+            message = (problem.get("message") or problem.text or "") if problem is not None else ""
             found.append(Spec(name, state, float(case.get("time") or 0), _one_line(message)))
     return found
 

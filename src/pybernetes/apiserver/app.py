@@ -140,7 +140,7 @@ class ApiServer:
     async def start(self) -> None:
         """Open the store and follow what authorization needs; bootstrap objects are made in the background."""
         await self.backend.start()
-        await follow.follow(self.stores, self.rbac, self.nodes)
+        await follow.follow(self.stores, self.rbac, self.nodes, self._group)
         await self.definitions.start()
         hooks = bootstrap.hooks(self)
         for name, _ in hooks:

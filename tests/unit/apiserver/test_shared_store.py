@@ -11,7 +11,7 @@ from tests.unit.apiserver import conftest
 
 from pybernetes.aio import clock as clocks
 from pybernetes.apiserver import app
-from pybernetes.storage import memory
+from pybernetes.storage import feed, memory
 
 NAMESPACE = "/api/v1/namespaces/default"
 SERVICES = f"{NAMESPACE}/services"
@@ -151,3 +151,33 @@ async def test_the_kubernetes_service_leads_to_every_server(pair: tuple[conftest
     await pair[0].server.peers.leave()
     await pair[1].clock.advance(0)
     assert await store.get("/registry/masterleases/192.0.2.1") is None
+
+
+async def test_rights_follow_a_store_that_lost_track(pair: tuple[conftest.Api, conftest.Api]) -> None:
+    api, store = pair[0], pair[0].server.backend
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+
+    async def bind(user: str) -> None:
+        body = {
+            "metadata": {"name": user},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:kube-dns"},
+            "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
+        }
+        assert (await api.send("POST", bindings, body)).status == 201
+
+    async def rights() -> list[int]:
+        return [(await api.send("GET", SERVICES, token=f"user:{user}")).status for user in ("old", "new")]
+
+    await bind("old")
+    assert await rights() == [200, 403]
+    assert isinstance(store, Shared)
+    # what the other servers write now, this one will not be told
+    store._feed, held = feed.Feed(store.newest), store._feed
+    record = await store.get("/registry/clusterrolebindings/old")
+    assert record is not None
+    await store.delete(record.key, expected=record.mod_revision)
+    await store.create("/registry/clusterrolebindings/new", record.value.replace(b'"old"', b'"new"'))
+    store._feed = held
+    held.lose(await store.revision())
+    await api.clock.advance(3)
+    assert await rights() == [403, 200]

@@ -114,6 +114,10 @@ async def _configure(
         "controller_manager_args": tuple(arguments.controller_manager_arg or ()) or None,
     }
     given = {key: value for key, value in settings.items() if value is not None}
+    if existing is not None and given.get("storage", existing.storage) != existing.storage:
+        raise configs.ConfigError(
+            f"the cluster keeps its objects in {existing.storage}; `pybernetes storage migrate` moves them"
+        )
     if existing is not None and given.get("port") == 0:
         del given["port"]  # "any free port" was chosen when the cluster was made
     saved = None

@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from pybernetes.aio import clock as clocks
-from pybernetes.client import leader_election, rest
+from pybernetes.aio import tasks
+from pybernetes.client import events, leader_election, rest
 from pybernetes.telemetry import health
 
 
@@ -35,8 +36,15 @@ async def lead(
         await work()
         return
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    elector = leader_election.LeaderElector(
-        client, election.name, identity, clock, namespace=election.namespace, timing=election.timing
-    )
-    checks.add("leaderElection", elector.check)
-    await elector.run(work)
+    async with tasks.TaskGroup("leader election") as group:
+        elector = leader_election.LeaderElector(
+            client,
+            election.name,
+            identity,
+            clock,
+            namespace=election.namespace,
+            timing=election.timing,
+            recorder=events.EventRecorder(client, election.name, clock, group),
+        )
+        checks.add("leaderElection", elector.check)
+        await elector.run(work)
