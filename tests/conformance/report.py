@@ -11,7 +11,7 @@ import suite
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "conformance.md"
-REASONS = pathlib.Path(__file__).with_name("missing.txt")
+REASONS, HANGS = (pathlib.Path(__file__).with_name(name) for name in ("missing.txt", "hangs.txt"))
 UPSTREAM: dict[str, tuple[int, int]] = {
     "api-machinery": (100, 1047),
     "apps": (60, 1221),
@@ -72,17 +72,22 @@ def failures(specs: Iterable[suite.Spec]) -> str:
     return "\n".join(f"FAILED {spec.name}\n       {spec.message}" for spec in specs if spec.state == "failed")
 
 
-def reasons() -> dict[str, str]:
+def reasons(path: pathlib.Path = REASONS) -> dict[str, str]:
     """What is missing for specs that fail, by a part of their names."""
-    if not REASONS.exists():
-        return {}
-    lines = [line for line in REASONS.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return {part.strip(): why.strip() for part, _, why in (line.partition(" :: ") for line in lines)}
+
+
+def hanging(names: Iterable[str]) -> list[suite.Spec]:
+    """Those of the specs that would never end, as failures."""
+    known = reasons(HANGS)
+    found = ((name, why) for name in names for part, why in known.items() if part in name)
+    return [suite.Spec(name, "failed", 0.0, f"not run, it would not end: {why}") for name, why in found]
 
 
 def write_page(specs: Sequence[suite.Spec], seconds: float, processes: Used) -> None:
     """docs/conformance.md: the table of the last whole run, and the specs that fail, each with what is missing."""
-    why = reasons()
+    why = {**reasons(), **reasons(HANGS)}
     failed = sorted(spec.name for spec in specs if spec.state == "failed")
     lines = [
         "# Conformance",

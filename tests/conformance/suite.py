@@ -60,6 +60,11 @@ class Selection:
             return (f"{SERIAL}.*{focus}|{focus}.*{SERIAL}" if not self.names else focus), self.skip
         return focus, "|".join(part for part in (SERIAL, self.skip) if part)
 
+    def names_in(self, names: Iterable[str], serial: bool) -> list[str]:
+        """Those of the specs that it means."""
+        focus, skip = self.expressions(serial)
+        return [name for name in names if re.search(focus, name) and not (skip and re.search(skip, name))]
+
 
 def every_spec(serial: bool | None = None) -> list[str]:
     """The names of the conformance specs."""
