@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apimachinery import meta
 from pybernetes.testing import objects
 from pybernetes.testing.cluster import Cluster
 
@@ -75,10 +76,23 @@ async def test_kopf(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kopf = pytest.importorskip("kopf")
     monkeypatch.setenv("KUBECONFIG", str(await cluster.kubeconfig()))
     registry = kopf.OperatorRegistry()
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    front: dict[str, Any] = {"metadata": {"name": "front"}, "spec": {"size": 26}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": free}}
+    definition = {
+        "group": "example.com",
+        "names": {"plural": "wheels", "kind": "Wheel"},
+        "scope": "Namespaced",
+        "versions": [{**version, "subresources": {"status": {}}}],
+    }
+    crd = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    head = {"apiVersion": crd[0], "kind": crd[1], "metadata": {"name": "wheels.example.com"}}
+    await cluster.apply({**head, "spec": definition})
+    await cluster.wait(*crd, lambda found: any(meta.condition_is(one, "Established") for one in found))
 
-    @kopf.on.create("configmaps", labels={"greet": "yes"}, registry=registry)
-    def greet(name: str, patch: Any, **_: Any) -> None:
-        patch["data"] = {"greeting": f"hello {name}"}
+    @kopf.on.create("example.com", "v1", "wheels", registry=registry)
+    def turn(spec: Any, patch: Any, **_: Any) -> None:
+        patch.status["turns"] = spec["size"] + 1
 
     kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
     settings = kopf.OperatorSettings()
@@ -94,13 +108,9 @@ async def test_kopf(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
             ready_flag=ready,
         )
     )
-    metadata = {"name": "world", "labels": {"greet": "yes"}}
-    await cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    await cluster.apply({"apiVersion": "example.com/v1", "kind": "Wheel", **front})
     await cluster.wait(
-        "v1",
-        "ConfigMap",
-        lambda maps: any(one.get("data") == {"greeting": "hello world"} for one in maps),
-        "default",
+        "example.com/v1", "Wheel", lambda wheels: any(one.get("status") == {"turns": 27} for one in wheels), "default"
     )
     stop.set()
     await operator
