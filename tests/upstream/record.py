@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import cases
 import oracle
+import record_custom
 import record_state
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "upstream"
@@ -235,6 +236,7 @@ PARTS: dict[str, Callable[[cases.Server, list[str]], None]] = {
     "errors": record_cases("errors"),
     "patches": record_cases("patches"),
     "managed": record_managed,
+    "custom": record_custom.record,
     "boot": record_boot,
 }
 

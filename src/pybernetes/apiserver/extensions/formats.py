@@ -18,6 +18,7 @@ from pybernetes.apimachinery import names, timestamps
 Check = Callable[[str], bool]
 
 _HEX4 = "[0-9a-f]{4}-?"
+_BYTE = r"(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
 _SCALA_UNITS = "ns|nano|micro|µs|us|ms|milli|sec|s$|min|m$|hour|hr|h$|day|d$|week|wk|w$"
 
 
@@ -134,7 +135,7 @@ CHECKS: dict[str, Check] = {
     "k8sshortname": lambda value: not names.is_dns1123_label(value),
     "mac": _pattern("^(?:[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{4}([.][0-9a-fA-F]{4}){2})$"),
     "password": lambda value: True,
-    "rgbcolor": _pattern(r"^rgb\(\s*(\d{1,3}%?\s*,\s*){2}\d{1,3}%?\s*\)$"),
+    "rgbcolor": _pattern(rf"^rgb\(\s*{_BYTE}\s*,\s*{_BYTE}\s*,\s*{_BYTE}\s*\)$"),
     "ssn": _pattern(r"^\d{3}[- ]?\d{2}[- ]?\d{4}$"),
     "uri": _is_uri,
     "uuid": _uuid(),
