@@ -1,7 +1,7 @@
 """Frozen structs with wire names (`pod.spec.nodeName`) for the kinds that components read.
 
 Law: hand-kept, no behaviour beyond what a value knows of itself; a test compares every field with the schema data. This
-package imports nothing by itself, so that the CLI pays only for the modules it names; `table.py` lists all kinds.
+package imports nothing by itself, so that the CLI pays only for the modules it names.
 Upstream: k8s.io/api. Pure.
 """
 

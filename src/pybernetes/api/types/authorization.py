@@ -59,17 +59,3 @@ class SubjectAccessReview(Object):
     kind: str = always("SubjectAccessReview")
     spec: SubjectAccessReviewSpec = SubjectAccessReviewSpec()
     status: SubjectAccessReviewStatus = SubjectAccessReviewStatus()
-
-
-class SelfSubjectAccessReviewSpec(Struct):
-    resourceAttributes: ResourceAttributes | None = None
-    nonResourceAttributes: NonResourceAttributes | None = None
-
-
-class SelfSubjectAccessReview(Object):
-    """Asks whether the caller may do something."""
-
-    apiVersion: str = always("authorization.k8s.io/v1")
-    kind: str = always("SelfSubjectAccessReview")
-    spec: SelfSubjectAccessReviewSpec = SelfSubjectAccessReviewSpec()
-    status: SubjectAccessReviewStatus = SubjectAccessReviewStatus()

@@ -105,26 +105,6 @@ class FieldSelectorRequirement(Struct):
     values: tuple[str, ...] = ()
 
 
-class Preconditions(Struct):
-    """What must still be true of an object for a deletion to go ahead."""
-
-    uid: str | None = None
-    resourceVersion: str | None = None
-
-
-class DeleteOptions(Struct):
-    """How to delete."""
-
-    apiVersion: str = ""
-    kind: str = ""
-    gracePeriodSeconds: int | None = None
-    preconditions: Preconditions | None = None
-    orphanDependents: bool | None = None
-    propagationPolicy: str | None = None
-    dryRun: tuple[str, ...] = ()
-    ignoreStoreReadErrorWithClusterBreakingPotential: bool | None = None
-
-
 class Condition(Struct):
     """One aspect of the state of an object, and since when."""
 

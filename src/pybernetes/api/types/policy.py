@@ -33,11 +33,3 @@ class PodDisruptionBudget(Object):
     kind: str = always("PodDisruptionBudget")
     spec: PodDisruptionBudgetSpec = PodDisruptionBudgetSpec()
     status: PodDisruptionBudgetStatus = PodDisruptionBudgetStatus()
-
-
-class Eviction(Object):
-    """The request to delete a pod, if its budgets allow."""
-
-    apiVersion: str = always("policy/v1")
-    kind: str = always("Eviction")
-    deleteOptions: meta.DeleteOptions | None = None

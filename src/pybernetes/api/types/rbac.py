@@ -15,36 +15,6 @@ class PolicyRule(Struct):
     nonResourceURLs: tuple[str, ...] = ()
 
 
-class Role(Object):
-    """Permissions within a namespace."""
-
-    apiVersion: str = always("rbac.authorization.k8s.io/v1")
-    kind: str = always("Role")
-    rules: tuple[PolicyRule, ...] = ()
-
-
-class Subject(Struct):
-    kind: str = always("")
-    apiGroup: str = ""
-    name: str = always("")
-    namespace: str = ""
-
-
-class RoleRef(Struct):
-    apiGroup: str = always("")
-    kind: str = always("")
-    name: str = always("")
-
-
-class RoleBinding(Object):
-    """Grants a role to subjects within a namespace."""
-
-    apiVersion: str = always("rbac.authorization.k8s.io/v1")
-    kind: str = always("RoleBinding")
-    subjects: tuple[Subject, ...] = ()
-    roleRef: RoleRef = RoleRef()
-
-
 class AggregationRule(Struct):
     clusterRoleSelectors: tuple[meta.LabelSelector, ...] = ()
 
@@ -56,12 +26,3 @@ class ClusterRole(Object):
     kind: str = always("ClusterRole")
     rules: tuple[PolicyRule, ...] = ()
     aggregationRule: AggregationRule | None = None
-
-
-class ClusterRoleBinding(Object):
-    """Grants a cluster role everywhere."""
-
-    apiVersion: str = always("rbac.authorization.k8s.io/v1")
-    kind: str = always("ClusterRoleBinding")
-    subjects: tuple[Subject, ...] = ()
-    roleRef: RoleRef = RoleRef()

@@ -1,6 +1,8 @@
 """Every field of every typed struct exists in the schema data, in the same shape."""
 
+import importlib
 import importlib.resources
+import pkgutil
 import types as python_types
 import typing
 from collections.abc import Iterator, Mapping
@@ -9,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pybernetes.api.types import meta, table
+from pybernetes.api import types
+from pybernetes.api.types import meta
 
 DEFINITIONS = "kubernetes-json-schema/v1.37.0-local/_definitions.json"
 
@@ -97,7 +100,13 @@ def _differences(
                 yield from _differences(definitions, hints[field.name], properties[field.encode_name], where, seen)
 
 
-@pytest.mark.parametrize("cls", table.KINDS, ids=lambda cls: f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}")
+def _kinds() -> list[type[meta.Object]]:
+    for module in pkgutil.iter_modules(types.__path__, types.__name__ + "."):
+        importlib.import_module(module.name)
+    return [cls for cls in meta.Object.__subclasses__() if cls.__module__.startswith(types.__name__) and cls().kind]
+
+
+@pytest.mark.parametrize("cls", _kinds(), ids=lambda cls: f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}")
 def test_struct_matches_schema(definitions: dict[str, Any], cls: type[meta.Object]) -> None:
-    schema = _schema_of(definitions, *table.KINDS[cls])
+    schema = _schema_of(definitions, *types.identity(cls))
     assert list(_differences(definitions, cls, schema, cls.__name__, set())) == []

@@ -236,35 +236,7 @@ class Container(Struct):
     tty: bool = False
 
 
-class EphemeralContainerCommon(Struct):
-    name: str = always("")
-    image: str = ""
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    workingDir: str = ""
-    ports: tuple[ContainerPort, ...] = ()
-    envFrom: tuple[EnvFromSource, ...] = ()
-    env: tuple[EnvVar, ...] = ()
-    resources: ResourceRequirements = ResourceRequirements()
-    resizePolicy: tuple[ContainerResizePolicy, ...] = ()
-    restartPolicy: str | None = None
-    restartPolicyRules: tuple[ContainerRestartRule, ...] = ()
-    volumeMounts: tuple[VolumeMount, ...] = ()
-    volumeDevices: tuple[VolumeDevice, ...] = ()
-    livenessProbe: Probe | None = None
-    readinessProbe: Probe | None = None
-    startupProbe: Probe | None = None
-    lifecycle: Lifecycle | None = None
-    terminationMessagePath: str = ""
-    terminationMessagePolicy: str = ""
-    imagePullPolicy: str = ""
-    securityContext: SecurityContext | None = None
-    stdin: bool = False
-    stdinOnce: bool = False
-    tty: bool = False
-
-
-class EphemeralContainer(EphemeralContainerCommon):
+class EphemeralContainer(Container):
     """A container added to a running pod to look around."""
 
     targetContainerName: str = ""

@@ -66,27 +66,6 @@ class ServiceAccount(Object):
     automountServiceAccountToken: bool | None = None
 
 
-class LimitRangeItem(Struct):
-    type: str = always("")
-    max: Mapping[str, Quantity] = EMPTY
-    min: Mapping[str, Quantity] = EMPTY
-    default: Mapping[str, Quantity] = EMPTY
-    defaultRequest: Mapping[str, Quantity] = EMPTY
-    maxLimitRequestRatio: Mapping[str, Quantity] = EMPTY
-
-
-class LimitRangeSpec(Struct):
-    limits: tuple[LimitRangeItem, ...] = ()
-
-
-class LimitRange(Object):
-    """Defaults and bounds for what pods of a namespace may ask for."""
-
-    apiVersion: str = always("v1")
-    kind: str = always("LimitRange")
-    spec: LimitRangeSpec = LimitRangeSpec()
-
-
 class ScopedResourceSelectorRequirement(Struct):
     scopeName: str = always("")
     operator: str = always("")

@@ -9,18 +9,6 @@ from pybernetes.api.types.core.references import Taint
 from pybernetes.api.types.meta import EMPTY, Object, Quantity, Struct, Time, always
 
 
-class ConfigMapNodeConfigSource(Struct):
-    namespace: str = always("")
-    name: str = always("")
-    uid: str = ""
-    resourceVersion: str = ""
-    kubeletConfigKey: str = always("")
-
-
-class NodeConfigSource(Struct):
-    configMap: ConfigMapNodeConfigSource | None = None
-
-
 class NodePodPreemptionPolicy(Struct):
     disableResizePreemption: tuple[str, ...] = ()
 
@@ -31,8 +19,6 @@ class NodeSpec(Struct):
     providerID: str = ""
     unschedulable: bool = False
     taints: tuple[Taint, ...] = ()
-    configSource: NodeConfigSource | None = None
-    externalID: str = ""
     podPreemptionPolicy: NodePodPreemptionPolicy | None = None
 
 
@@ -87,27 +73,6 @@ class AttachedVolume(Struct):
     devicePath: str = always("")
 
 
-class NodeConfigStatus(Struct):
-    assigned: NodeConfigSource | None = None
-    active: NodeConfigSource | None = None
-    lastKnownGood: NodeConfigSource | None = None
-    error: str = ""
-
-
-class NodeRuntimeHandlerFeatures(Struct):
-    recursiveReadOnlyMounts: bool | None = None
-    userNamespaces: bool | None = None
-
-
-class NodeRuntimeHandler(Struct):
-    name: str = always("")
-    features: NodeRuntimeHandlerFeatures | None = None
-
-
-class NodeFeatures(Struct):
-    supplementalGroupsPolicy: bool | None = None
-
-
 class NodeStatus(Struct):
     """What the kubelet says of its machine."""
 
@@ -121,9 +86,6 @@ class NodeStatus(Struct):
     images: tuple[ContainerImage, ...] = ()
     volumesInUse: tuple[str, ...] = ()
     volumesAttached: tuple[AttachedVolume, ...] = ()
-    config: NodeConfigStatus | None = None
-    runtimeHandlers: tuple[NodeRuntimeHandler, ...] = ()
-    features: NodeFeatures | None = None
     declaredFeatures: tuple[str, ...] = ()
 
 

@@ -298,14 +298,6 @@ class PodTemplateSpec(Struct):
     spec: PodSpec = PodSpec()
 
 
-class PodTemplate(Object):
-    """A stored template for pods."""
-
-    apiVersion: str = always("v1")
-    kind: str = always("PodTemplate")
-    template: PodTemplateSpec = PodTemplateSpec()
-
-
 class Binding(Object):
     """Ties a pod to a node."""
 
