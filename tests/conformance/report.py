@@ -7,6 +7,7 @@ import json
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
+import clusters
 import suite
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ UPSTREAM: dict[str, tuple[int, int]] = {
 }
 """Upstream's own binaries on two such nodes: specs passed, sum of their seconds."""
 
-Used = Mapping[str, Mapping[str, float]]
+Used = clusters.Used
 
 
 def load(path: pathlib.Path) -> dict[str, suite.Spec]:
@@ -44,26 +45,120 @@ def save(path: pathlib.Path, known: Mapping[str, suite.Spec]) -> None:
 def used(before: Used, after: Used) -> dict[str, dict[str, float]]:
     """What each process used between two looks."""
     return {
-        name: {"rss": now["rss"], "cpu": round(now["cpu"] - before.get(name, {"cpu": 0.0})["cpu"], 1)}
+        name: {"rss": now["rss"], "cpu": round(max(0.0, now["cpu"] - before.get(name, {"cpu": 0.0})["cpu"]), 1)}
         for name, now in after.items()
     }
 
 
-def table(specs: Sequence[suite.Spec], seconds: float, processes: Used) -> str:
-    """Results by sig beside upstream's, and what our processes used."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sitting:
+    """A run on one cluster.
+
+    `seconds` is its wall time; `breaks` are moments when the cluster could not run specs, with those that ran then;
+    `trouble` is what its logs hold, `remains` what was left of it afterwards.
+    """
+
+    title: str
+    specs: Sequence[suite.Spec]
+    seconds: float
+    processes: Used
+    breaks: Sequence[tuple[str, Sequence[str]]] = ()
+    trouble: Sequence[str] = ()
+    remains: Sequence[str] = ()
+
+    def count(self, state: str) -> int:
+        """How many specs ended so."""
+        return sum(spec.state == state for spec in self.specs)
+
+    @property
+    def good(self) -> bool:
+        """Whether something ran, all of it passed, and nothing is left."""
+        return bool(self.specs) and not self.count("failed") and not self.remains
+
+    def total(self, what: str, runtimes: bool) -> float:
+        """Sum over its processes, with or without the containers' runtimes."""
+        return sum(
+            one[what] for name, one in self.processes.items() if runtimes or not name.startswith(clusters.RUNTIME)
+        )
+
+
+def table(sitting: Sitting) -> str:
+    """Results by sig beside upstream's, and what the processes used."""
     lines = ["| sig | passed | failed | seconds | upstream passed | upstream seconds |", "|---|---|---|---|---|---|"]
-    rows = suite.by_sig(specs)
+    rows = suite.by_sig(sitting.specs)
     for sig, row in rows.items():
         theirs = UPSTREAM.get(sig, (0, 0))
         lines.append(
             f"| {sig} | {row['passed']:.0f} | {row['failed']:.0f} | {row['seconds']:.0f} | {theirs[0]} | {theirs[1]} |"
         )
-    passed, failed = (sum(int(row[state]) for row in rows.values()) for state in ("passed", "failed"))
     total = sum(row["seconds"] for row in rows.values())
     theirs_passed, theirs_seconds = (sum(one[index] for one in UPSTREAM.values()) for index in (0, 1))
-    lines.append(f"| all | {passed} | {failed} | {total:.0f} | {theirs_passed} | {theirs_seconds} |")
-    lines += ["", f"Wall time {seconds:.0f} s.", "", "| process | MiB at the end | CPU seconds |", "|---|---|---|"]
-    lines += [f"| {name} | {one['rss']:.0f} | {one['cpu']:.0f} |" for name, one in processes.items()]
+    counts = f"{sitting.count('passed')} | {sitting.count('failed')}"
+    lines.append(f"| all | {counts} | {total:.0f} | {theirs_passed} | {theirs_seconds} |")
+    lines += ["", f"Wall time {sitting.seconds:.0f} s.", ""]
+    lines += ["| process | MiB at the end | CPU seconds |", "|---|---|---|"]
+    lines += [f"| {name} | {one['rss']:.0f} | {one['cpu']:.1f} |" for name, one in sitting.processes.items()]
+    for runtimes, name in ((False, "components together"), (True, "with the runtimes")):
+        lines.append(f"| {name} | {sitting.total('rss', runtimes):.0f} | {sitting.total('cpu', runtimes):.0f} |")
+    return "\n".join(lines)
+
+
+def text(sitting: Sitting) -> str:
+    """All that is said about a run on a terminal."""
+    lines = [f"\n{sitting.title}:\n", table(sitting), failures(sitting.specs)]
+    for problem, names in sitting.breaks:
+        lines.append(f"BROKEN {problem}; these specs ran then:")
+        lines += [f"       {name}" for name in names]
+    lines += [f"LOG    {one}" for one in sitting.trouble]
+    lines += [f"LEFT   {one}" for one in sitting.remains]
+    return "\n".join(line for line in lines if line)
+
+
+def closing(sitting: Sitting) -> str:
+    """The last line."""
+    more = "".join(
+        f", {len(found)} {what}"
+        for what, found in (("tracebacks in the logs", sitting.trouble), ("things left behind", sitting.remains))
+        if found
+    )
+    return f"{sitting.count('passed')} passed, {sitting.count('failed')} failed{more}"
+
+
+def figures(ours: Sitting, theirs: Sitting) -> dict[str, tuple[float, float]]:
+    """What is compared: ours and theirs."""
+    both = {one.name for one in ours.specs if one.state == "passed"}
+    both &= {one.name for one in theirs.specs if one.state == "passed"}
+    found = {
+        "wall seconds of the run": (ours.seconds, theirs.seconds),
+        f"seconds of the {len(both)} specs that pass on both": (
+            sum(one.seconds for one in ours.specs if one.name in both),
+            sum(one.seconds for one in theirs.specs if one.name in both),
+        ),
+    }
+    for what, title in (("cpu", "CPU seconds of the components"), ("rss", "MiB of the components after the run")):
+        for runtimes, more in ((False, ""), (True, " with containerd")):
+            found[title + more] = (ours.total(what, runtimes), theirs.total(what, runtimes))
+    return found
+
+
+def ratios(ours: Sitting, theirs: Sitting) -> dict[str, float]:
+    """Ours for each of theirs."""
+    return {name: round(one / other, 2) if other else 0.0 for name, (one, other) in figures(ours, theirs).items()}
+
+
+def comparison(ours: Sitting, theirs: Sitting) -> str:
+    """The table of ours beside theirs."""
+    lines = ["", "| | ours | upstream | ratio |", "|---|---|---|---|"]
+    for name, (one, other) in figures(ours, theirs).items():
+        lines.append(f"| {name} | {one:.0f} | {other:.0f} | {ratios(ours, theirs)[name]:.2f} |")
+    slower = sorted(
+        (one.seconds - other.seconds, one, other)
+        for one in ours.specs
+        for other in theirs.specs
+        if one.name == other.name and one.state == other.state == "passed"
+    )[-5:]
+    lines += ["", "Slowest beside upstream's:"]
+    lines += [f"- {one.seconds:.1f} s, {other.seconds:.1f} s: {one.name}" for _, one, other in reversed(slower)]
     return "\n".join(lines)
 
 
@@ -85,10 +180,10 @@ def hanging(names: Iterable[str]) -> list[suite.Spec]:
     return [suite.Spec(name, "failed", 0.0, f"not run, it would not end: {why}") for name, why in found]
 
 
-def write_page(specs: Sequence[suite.Spec], seconds: float, processes: Used) -> None:
+def write_page(sitting: Sitting) -> None:
     """docs/conformance.md: the table of the last whole run, and the specs that fail, each with what is missing."""
     why = {**reasons(), **reasons(HANGS)}
-    failed = sorted(spec.name for spec in specs if spec.state == "failed")
+    failed = sorted(spec.name for spec in sitting.specs if spec.state == "failed")
     lines = [
         "# Conformance",
         "",
@@ -96,7 +191,7 @@ def write_page(specs: Sequence[suite.Spec], seconds: float, processes: Used) -> 
         "page; `scripts/conformance --help` says what else it can do. Upstream's figures are those of its own programs",
         "on such machines.",
         "",
-        table(specs, seconds, processes),
+        table(sitting),
         "",
         f"## Specs that fail: {len(failed)}",
         "",

@@ -4,6 +4,7 @@
     scripts/conformance --sig node --procs 8    # specs of one sig
     scripts/conformance --focus 'Probing'       # specs whose name matches
     scripts/conformance --failed                # those that failed last
+    scripts/conformance --compare               # on ours, then on upstream's own programs: ratios of time, CPU, memory
     scripts/conformance --json FILE             # the table for machines
 
 Everything is made on the first run and kept in the cache: upstream's suite and the programs of its images (minutes),
@@ -15,9 +16,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import re
-import subprocess
 import sys
 import time
 
@@ -25,56 +26,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "upstream"))
 
 import build
+import clusters
 import images
 import report
 import suite
+import upstream_cluster
 
 CACHE = build.cache_folder().parent / "conformance"
+SAMPLE = pathlib.Path(__file__).with_name("sample.txt")
 EXPECTED = {"parallel": "about 12 minutes", "serial": "about 17 minutes"}
-
-
-class Cluster:
-    """A cluster of ours with two real nodes that have the suite's images."""
-
-    def __init__(self, name: str, folder: pathlib.Path) -> None:
-        self._name = name
-        self._data = folder / "cluster"
-        self.kubeconfig = folder / "kubeconfig"
-
-    def start(self, archive: pathlib.Path) -> None:
-        """Bring it up, and the images onto its nodes."""
-        self._run("up", "--nodes", str(suite.NODES), "--kubeconfig", str(self.kubeconfig), "--port", "0")
-        if "/agnhost:" not in self._run("image", "list"):
-            say("loading the images on every node")
-            self._run("image", "load", str(archive))
-
-    def stop(self) -> None:
-        """Remove every trace of it."""
-        self._run("down", "--delete")
-
-    def processes(self) -> dict[str, dict[str, float]]:
-        """Memory (MiB) and CPU seconds of each of our processes."""
-        shown = json.loads(self._run("status", "-o", "json"))
-        return {
-            one["name"]: {"rss": round(one["rssBytes"] / 2**20), "cpu": round(one["cpuSeconds"], 1)}
-            for one in shown["processes"]
-        }
-
-    def _run(self, command: str, *arguments: str) -> str:
-        whole = [sys.executable, "-m", "pybernetes", command, *arguments]
-        whole += ["--name", self._name, "--data-dir", str(self._data)]
-        done = subprocess.run(whole, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"pybernetes {command} failed")
-        return done.stdout
-
 
 _started = time.monotonic()
 
 
 def say(text: str) -> None:
     """Progress, with the time since the start; on a terminal it is one line that changes."""
-    end = "\r" if sys.stderr.isatty() and "done" in text else "\n"
+    end = "\r" if sys.stderr.isatty() and "specs done" in text else "\n"
     if end == "\n" and "specs done" in text:
         return
     print(f"[{time.monotonic() - _started:5.0f} s] {text}", file=sys.stderr, end=end, flush=True)
@@ -91,81 +58,131 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--serial", action="store_true", help="only the serial specs")
     parser.add_argument("--parallel", action="store_true", help="only the others")
     parser.add_argument("--procs", type=int, default=12, metavar="N", help="processes side by side (default: 12)")
+    parser.add_argument("--stall", type=float, default=900, metavar="SECONDS", help="cut specs when none ends so long")
+    parser.add_argument("--upstream", action="store_true", help="run on upstream's own programs instead of ours")
+    parser.add_argument("--compare", action="store_true", help="run on ours, then on upstream's, and compare")
+    parser.add_argument("--containerd", type=pathlib.Path, metavar="PATH", help="another containerd than Debian's")
+    parser.add_argument("--cluster", default="suite", metavar="NAME", help="the cluster's name (default: suite)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the table for machines there")
     parser.add_argument("--page", action="store_true", help="write docs/conformance.md")
-    parser.add_argument("--cluster", default="suite", metavar="NAME", help="the cluster's name (default: %(default)s)")
-    parser.add_argument("--keep", action="store_true", help="leave the cluster running; the next run uses it")
+    parser.add_argument("--keep", action="store_true", help="leave our cluster running; the next run uses it")
     parser.add_argument("--build", action="store_true", help="only make what is missing, and end")
     return parser.parse_args(arguments)
 
 
-def prepare() -> pathlib.Path:
-    """Everything the suite needs; the archive of its images."""
-    for name in (*build.CONFORMANCE, "etcd"):
+def prepare(nodes: bool) -> pathlib.Path:
+    """Everything the suite needs; the archive of its images. `nodes`: what upstream's own cluster needs, too."""
+    wanted = [*build.CONFORMANCE, "etcd", *((*build.PROGRAMS, *build.NODE) if nodes else ())]
+    for number, name in enumerate(wanted):
         if not (build.cache_folder() / name).exists():
-            say(f"building {name} (minutes when nothing is cached)")
+            say(f"building {name}, {number + 1} of {len(wanted)} (1 to 5 minutes each when nothing is cached)")
             build.build(name)
     return images.make(CACHE, say)
+
+
+def sit(
+    cluster: clusters.Cluster, archive: pathlib.Path, selection: suite.Selection, chosen: argparse.Namespace
+) -> report.Sitting:
+    """Bring the cluster up, run the specs on it, take it down."""
+    specs: list[suite.Spec] = []
+    problems: list[tuple[float, str]] = []
+    there = cluster.remains()
+    say(f"starting the cluster ({cluster.title}) and loading images on its nodes (about a minute)")
+    cluster.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        cluster.start(archive)
+        before, began = cluster.processes(), time.monotonic()
+        for phase in ("parallel", "serial"):
+            if (phase == "parallel" and chosen.serial) or (phase == "serial" and chosen.parallel):
+                continue
+            runner = suite.Runner(
+                cluster.kubeconfig, cluster.folder / phase, chosen.procs, chosen.stall, say, cluster.problem
+            )
+            narrowed = selection
+            if selection.names:
+                names = [name for name in selection.names if ("[Serial]" in name) == (phase == "serial")]
+                narrowed = suite.Selection(names=names, skip=selection.skip)
+                if not names:
+                    continue
+            if isinstance(cluster, clusters.Ours):
+                endless = report.hanging(narrowed.choose(suite.every_spec(phase == "serial"), phase == "serial"))
+                specs += endless
+                skip = "|".join(part for part in (narrowed.skip, *(re.escape(one.name) for one in endless)) if part)
+                narrowed = dataclasses.replace(narrowed, skip=skip)
+            say(f"{phase} specs (all of them take {EXPECTED[phase]} on two cores)")
+            ran, found = runner.run(narrowed, phase == "serial")
+            specs += ran
+            problems += found
+        seconds, after = time.monotonic() - began, cluster.processes()
+        if problem := cluster.problem():
+            problems.append((time.time(), problem))
+        trouble = cluster.trouble()
+    finally:
+        if not chosen.keep or isinstance(cluster, upstream_cluster.Upstream):
+            say("taking the cluster down")
+            cluster.stop()
+    remains = [] if chosen.keep else [one for one in cluster.remains() if one not in there]
+    breaks = [(text, suite.suspects(specs, moment)) for moment, text in problems]
+    return report.Sitting(
+        cluster.title, specs, seconds, report.used(before, after), breaks=breaks, trouble=trouble, remains=remains
+    )
+
+
+def select(chosen: argparse.Namespace, known: dict[str, suite.Spec]) -> suite.Selection | None:
+    """Which specs were asked for; None when there are none."""
+    names: tuple[str, ...] = ()
+    if chosen.failed:
+        names = tuple(name for name, spec in known.items() if spec.state == "failed")
+    elif chosen.sample:
+        names = tuple(line for line in SAMPLE.read_text().splitlines() if line and not line.startswith("#"))
+    if (chosen.failed or chosen.sample) and not names:
+        return None
+    return suite.Selection(chosen.focus, chosen.sig, chosen.skip, names)
 
 
 def main(arguments: list[str]) -> int:
     """Do it; 0 when every spec that ran passed."""
     chosen = options(arguments)
-    archive = prepare()
+    if chosen.containerd:
+        os.environ["PATH"] = f"{chosen.containerd.resolve().parent}:{os.environ['PATH']}"
+    archive = prepare(chosen.upstream or chosen.compare)
     if chosen.build:
         return 0
+    folder = CACHE / chosen.cluster
     known = report.load(CACHE / "results.json")
-    names: tuple[str, ...] = ()
-    if chosen.failed:
-        names = tuple(name for name, spec in known.items() if spec.state == "failed")
-    elif chosen.sample:
-        names = tuple(pathlib.Path(__file__).with_name("sample.txt").read_text().splitlines())
-    if (chosen.failed or chosen.sample) and not names:
+    selection = select(chosen, known)
+    if selection is None:
         say("no spec failed when they ran last")
         return 0
-    selection = suite.Selection(chosen.focus, chosen.sig, chosen.skip, names)
-    folder = CACHE / chosen.cluster
-    folder.mkdir(exist_ok=True)
-    cluster = Cluster(chosen.cluster, folder)
-    cluster.start(archive)
-    specs: list[suite.Spec] = []
-    try:
-        before, began = cluster.processes(), time.monotonic()
-        for phase in ("parallel", "serial"):
-            if (phase == "parallel" and chosen.serial) or (phase == "serial" and chosen.parallel):
-                continue
-            wanted = [name for name in names if ("[Serial]" in name) == (phase == "serial")]
-            if names and not wanted:
-                continue
-            chosen_now = suite.Selection(selection.focus, selection.sig, selection.skip, wanted) if names else selection
-            endless = report.hanging(chosen_now.names_in(suite.every_spec(phase == "serial"), phase == "serial"))
-            specs += endless
-            skip = "|".join(part for part in (chosen_now.skip, *(re.escape(one.name) for one in endless)) if part)
-            chosen_now = dataclasses.replace(chosen_now, skip=skip)
-            say(f"{phase} specs (all of them take {EXPECTED[phase]} on two cores)")
-            specs += suite.run(
-                cluster.kubeconfig,
-                chosen_now,
-                folder / phase,
-                procs=chosen.procs,
-                serial=phase == "serial",
-                say=say,
-            )
-        seconds, after = time.monotonic() - began, cluster.processes()
-    finally:
-        if not chosen.keep:
-            cluster.stop()
-    known.update({spec.name: spec for spec in specs})
-    report.save(CACHE / "results.json", known)
-    used = report.used(before, after)
-    print(report.table(specs, seconds, used))
-    print(report.failures(specs))
+    sittings = []
+    if not chosen.upstream:
+        ours = sit(clusters.Ours(chosen.cluster, folder), archive, selection, chosen)
+        sittings.append(ours)
+        known.update({spec.name: spec for spec in ours.specs})
+        report.save(CACHE / "results.json", known)
+        if chosen.page:
+            report.write_page(ours)
+    if chosen.upstream or chosen.compare:
+        theirs = upstream_cluster.Upstream(f"{chosen.cluster}-up", folder / "upstream")
+        sittings.append(sit(theirs, archive, selection, chosen))
+    for one in sittings:
+        print(report.text(one))
+    if chosen.compare:
+        print(report.comparison(*sittings))
     if chosen.json:
-        chosen.json.write_text(json.dumps(suite.by_sig(specs), indent=2) + "\n")
-    if chosen.page:
-        report.write_page(specs, seconds, used)
-    return int(any(spec.state == "failed" for spec in specs) or not specs)
+        tables = {one.title: suite.by_sig(one.specs) for one in sittings}
+        document = {**tables, "ratios": report.ratios(*sittings)} if chosen.compare else tables[sittings[0].title]
+        chosen.json.write_text(json.dumps(document, indent=2) + "\n")
+    if selection.names and not chosen.upstream:
+        unknown = set(selection.names) - {spec.name for spec in sittings[0].specs}
+        for name in sorted(unknown):
+            print(f"did not run: {name}")
+    print(report.closing(sittings[0]))
+    return int(not sittings[0].good)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except build.BuildError as error:
+        sys.exit(f"error: {error}")

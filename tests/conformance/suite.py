@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import os
 import pathlib
 import re
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -14,22 +18,27 @@ from collections.abc import Callable, Iterable, Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "upstream"))
 
 import build
+import clusters
 
 CONFORMANCE = r"\[Conformance\]"
 SERIAL = r"\[Serial\]"
 SIG = re.compile(r"\[sig-([\w-]+)\]")
-SUITE_SECONDS = 3 * 3600
-NODES = 2
+ENTERED = re.compile(r"@ (\d\d/\d\d/\d\d \d\d:\d\d:\d\d)")
+SUITE_SECONDS = 6 * 3600
+LOOK_SECONDS = 20.0
+"""How often one looks whether the cluster can still run specs."""
+ROUNDS = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spec:
-    """How one spec ended: `state` is passed, failed or skipped; `message` says why it failed."""
+    """How one spec ended: `state` is passed, failed or skipped; `message` says why it failed; `began` in Unix time."""
 
     name: str
     state: str
     seconds: float
     message: str = ""
+    began: float = 0.0
 
     @property
     def sig(self) -> str:
@@ -49,21 +58,110 @@ class Selection:
 
     def expressions(self, serial: bool) -> tuple[str, str]:
         """What ginkgo shall run and what it shall leave out."""
-        chosen = [r"\[sig-" + self.sig + r"\]" if self.sig else "", self.focus]
         if self.names:
-            chosen.append("(" + "|".join(re.escape(name) for name in self.names) + ")")
+            return "|".join(re.escape(name) for name in self.names), self.skip
         # ginkgo joins several expressions by "or": "and" is a look at one text in order
-        parts = [part for part in chosen if part]
-        text = ".*".join(parts) if parts else ""
-        focus = f"{text}.*{CONFORMANCE}" if text and not self.names else text or CONFORMANCE
+        parts = [part for part in (r"\[sig-" + self.sig + r"\]" if self.sig else "", self.focus) if part]
+        text = ".*".join(parts)
+        focus = f"{text}.*{CONFORMANCE}" if text else CONFORMANCE
         if serial:
-            return (f"{SERIAL}.*{focus}|{focus}.*{SERIAL}" if not self.names else focus), self.skip
+            return f"{SERIAL}.*{focus}|{focus}.*{SERIAL}", self.skip
         return focus, "|".join(part for part in (SERIAL, self.skip) if part)
 
-    def names_in(self, names: Iterable[str], serial: bool) -> list[str]:
-        """Those of the specs that it means."""
-        focus, skip = self.expressions(serial)
-        return [name for name in names if re.search(focus, name) and not (skip and re.search(skip, name))]
+    def choose(self, names: Iterable[str], serial: bool) -> list[str]:
+        """Those among the names."""
+        focus, skip = map(re.compile, self.expressions(serial))
+        return [name for name in names if focus.search(name) and not (skip.pattern and skip.search(name))]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Runner:
+    """How specs are run: `look` says what is wrong with the cluster, `stall` is the longest wait for a spec to end."""
+
+    kubeconfig: pathlib.Path
+    folder: pathlib.Path
+    procs: int
+    stall: float
+    say: Callable[[str], None]
+    look: Callable[[], str]
+
+    def run(self, selection: Selection, serial: bool) -> tuple[list[Spec], list[tuple[float, str]]]:
+        """Run them; the specs that ran, and what was wrong with the cluster at what time.
+
+        When no spec ends for too long, those that run are cut, and the others follow in another round.
+        """
+        wanted, specs, problems = selection.choose(every_spec(serial), serial), [], []
+        if not wanted:
+            return [], []
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for number in range(ROUNDS):
+            place = self.folder if number == 0 else self.folder / f"round-{number + 1}"
+            place.mkdir(exist_ok=True)
+            cut, found = self._ginkgo(selection, serial, place, len(wanted))
+            ran = read(place)
+            specs += ran
+            problems += found
+            known = {spec.name for spec in ran}
+            wanted = [name for name in wanted if name not in known]
+            if not cut or not wanted or not ran:
+                break
+            self.say(f"no spec ended for {self.stall:.0f} s: cut those that ran, {len(wanted)} to go")
+            selection = Selection(names=wanted, skip=selection.skip)
+        return specs, problems
+
+    def _command(self, selection: Selection, serial: bool, folder: pathlib.Path) -> list[str]:
+        focus, skip = selection.expressions(serial)
+        command = [str(build.program("ginkgo")), f"--procs={1 if serial else self.procs}", f"--focus={focus}"]
+        command += [f"--skip={skip}"] if skip else []
+        command += ["--silence-skips", f"--timeout={SUITE_SECONDS}s", "--no-color", str(build.program("e2e.test"))]
+        command += ["--", "--provider=skeleton", f"--num-nodes={clusters.NODES}", f"--kubeconfig={self.kubeconfig}"]
+        command += [f"--report-dir={folder}", f"--kubectl-path={clusters.kubectl()}", "--report-complete-junit"]
+        command += ["--disable-log-dump=true", "--dump-logs-on-failure=false", "--delete-namespace-on-failure=true"]
+        return command
+
+    def _ginkgo(
+        self, selection: Selection, serial: bool, folder: pathlib.Path, wanted: int
+    ) -> tuple[bool, list[tuple[float, str]]]:
+        for old in folder.glob("junit*.xml"):
+            old.unlink()
+        began = time.monotonic()
+        ended, looked, done, cut = began, began, 0, False
+        problems: list[tuple[float, str]] = []
+        process = subprocess.Popen(
+            self._command(selection, serial, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        try:
+            with (folder / "output.txt").open("w") as kept:
+                # not by lines: a passed spec is one character of a long line
+                while True:
+                    now = time.monotonic()
+                    if select.select([process.stdout], [], [], 5.0)[0]:
+                        if not (chunk := process.stdout.read1(65536)):
+                            break
+                        text = chunk.decode(errors="replace")
+                        kept.write(text)
+                        kept.flush()
+                        ends = text.count("•") + len(re.findall(r"^  \[FAILED\] \[", text, re.MULTILINE))
+                        done, ended = done + ends, now if ends else ended
+                        self.say(f"{done} of {wanted} specs done, {now - began:.0f} s")
+                    if now - looked > LOOK_SECONDS:
+                        looked = now
+                        if problem := self.look():
+                            problems.append((time.time(), problem))
+                    if now - ended > self.stall:
+                        cut, ended = True, now
+                        os.killpg(process.pid, signal.SIGINT)
+            process.wait()
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return cut, problems
 
 
 def every_spec(serial: bool | None = None) -> list[str]:
@@ -73,43 +171,6 @@ def every_spec(serial: bool | None = None) -> list[str]:
     ).stdout
     names = [line.partition(".go:")[2].partition(": ")[2] for line in listed.splitlines() if "[Conformance]" in line]
     return [name for name in names if serial is None or ("[Serial]" in name) == serial]
-
-
-def run(
-    kubeconfig: pathlib.Path,
-    selection: Selection,
-    folder: pathlib.Path,
-    *,
-    procs: int,
-    serial: bool,
-    say: Callable[[str], None],
-) -> list[Spec]:
-    """Run them; the specs that ran. `folder` gets ginkgo's output and the JUnit report."""
-    folder.mkdir(parents=True, exist_ok=True)
-    focus, skip = selection.expressions(serial)
-    command = [str(build.program("ginkgo")), f"--procs={1 if serial else procs}", f"--focus={focus}", "--silence-skips"]
-    command += [f"--skip={skip}"] if skip else []
-    command += [f"--timeout={SUITE_SECONDS}s", "--no-color", str(build.program("e2e.test")), "--"]
-    command += ["--provider=skeleton", f"--num-nodes={NODES}", f"--kubeconfig={kubeconfig}", f"--report-dir={folder}"]
-    command += [f"--kubectl-path={pathlib.Path(sys.executable).with_name('kubectl')}", "--report-complete-junit"]
-    command += ["--disable-log-dump=true", "--dump-logs-on-failure=false", "--delete-namespace-on-failure=true"]
-    for old in folder.glob("junit*.xml"):
-        old.unlink()
-    started = time.monotonic()
-    with (folder / "output.txt").open("w") as kept:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert process.stdout is not None
-        done = failed = 0
-        # not by lines: a passed spec is one character of a long line
-        while chunk := process.stdout.read1(65536):
-            text = chunk.decode(errors="replace")
-            kept.write(text)
-            kept.flush()
-            done += text.count("•")
-            failed += len(re.findall(r"^  \[FAILED\] \[", text, re.MULTILINE))
-            say(f"{done} specs done, {time.monotonic() - started:.0f} s")
-        process.wait()
-    return read(folder)
 
 
 def read(folder: pathlib.Path) -> list[Spec]:
@@ -126,8 +187,20 @@ def read(folder: pathlib.Path) -> list[Spec]:
             problem = case.find("failure")
             problem = problem if problem is not None else case.find("error")
             message = (problem.get("message") or problem.text or "") if problem is not None else ""
-            found.append(Spec(name, state, float(case.get("time") or 0), _one_line(message)))
+            seconds, began = float(case.get("time") or 0), _began(case.findtext("system-err") or "")
+            found.append(Spec(name, state, seconds, _one_line(message), began))
     return found
+
+
+def _began(timeline: str) -> float:
+    found = ENTERED.search(timeline)
+    return datetime.datetime.strptime(found[1], "%m/%d/%y %H:%M:%S").timestamp() if found else 0.0
+
+
+def suspects(specs: Iterable[Spec], moment: float) -> list[str]:
+    """The specs that ran at that time, those that failed first."""
+    ran = [one for one in specs if one.began and one.began - 1 <= moment <= one.began + one.seconds + LOOK_SECONDS]
+    return [one.name for one in sorted(ran, key=lambda one: one.state != "failed")]
 
 
 def _one_line(message: str) -> str:

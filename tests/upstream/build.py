@@ -35,7 +35,9 @@ CONFORMANCE = {
     "coredns": "github.com/coredns/coredns",
 }
 """What only the conformance suite needs: the suite itself, and the programs in its images."""
-KNOWN = {**PROGRAMS, **CONFORMANCE}
+NODE = {"kubelet": "k8s.io/kubernetes/cmd/kubelet", "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy"}
+"""What upstream's own nodes run, for a comparison of whole clusters."""
+KNOWN = {**PROGRAMS, **CONFORMANCE, **NODE}
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 MODULE = pathlib.Path(__file__).resolve().parent
 

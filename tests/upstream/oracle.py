@@ -32,6 +32,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -218,9 +219,11 @@ class Oracle:
         """One request as administrator: status code, headers (lower case), body."""
         return fetch(self.url + path, self.ca, self.token, method, body, headers or {})
 
-    def _spawn(self, name: str, command: list[str]) -> None:
+    def _spawn(self, name: str, command: list[str], entering: Callable[[], None] | None = None) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
-            self._processes[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._processes[name] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=entering
+            )
 
     def _start_server(self) -> None:
         self._spawn("kube-apiserver", [str(build.program("kube-apiserver")), *self._server_arguments(self._etcd)])
