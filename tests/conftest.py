@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pybernetes.cluster import runtime
+from pybernetes.cluster import machine
 
 from . import etcd
 
 
 def _no_containers() -> str:
-    return runtime.missing()
+    return machine.hindrance()
 
 
 def _no_oracle() -> str:

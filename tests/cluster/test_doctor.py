@@ -1,107 +1,243 @@
 """`pybernetes doctor`: what keeps a cluster from working is found, and every failure of `up` names a finding."""
 
+import contextlib
+import datetime
 import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import doctor, findings
+from pybernetes.crypto import certs
 
-KEEP = ("HOME", "PATH", "PYTHONPATH")
-
-
-def _run(folder: pathlib.Path, *words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {name: os.environ[name] for name in KEEP if name in os.environ} | ({"PATH": path} if path else {})
-    command = [sys.executable, "-m", "pybernetes", *words, "--name", "sick", "--data-dir", str(folder / "data")]
-    command += ["--kubeconfig", str(folder / "kubeconfig")]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=False)
+KEEP = ("PATH", "PYTHONPATH")
+PROGRAM = ("-m", "pybernetes")
+WITHOUT_PACKAGE = "import sys; sys.modules['msgspec'] = None; from pybernetes.cli import main; sys.exit(main.main())"
+NO_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000") if os.geteuid() == 0 else ()
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 
 
-def _found(folder: pathlib.Path, path: str | None = None) -> dict[str, str]:
-    return {one["finding"]: one["seen"] for one in json.loads(_run(folder, "doctor", "-o", "json", path=path).stdout)}
+class Home:
+    """One user's place, with one cluster's files."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.data = path / "data"
+        self.kubeconfig = path / "kubeconfig"
+        self.environment = {"HOME": str(path)} | {name: os.environ[name] for name in KEEP if name in os.environ}
+
+    def run(
+        self, command: str, *words: str, before: tuple[str, ...] = (), program: tuple[str, ...] = PROGRAM
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command for the cluster, with something before it."""
+        whose = ["--name", "sick", "--data-dir", str(self.data)]
+        whose += ["--kubeconfig", str(self.kubeconfig)] if command in ("up", "doctor") else []
+        line = [*before, sys.executable, *program, command, *words, *whose]
+        return subprocess.run(line, capture_output=True, text=True, env=self.environment, timeout=100, check=False)
+
+    def found(self, before: tuple[str, ...] = ()) -> dict[str, str]:
+        """What the doctor finds."""
+        rows = json.loads(self.run("doctor", "-o", "json", before=before).stdout)
+        assert all(row["fix"] and row["cost"] and row["meaning"] for row in rows)
+        return {row["finding"]: row["seen"] for row in rows}
+
+    def failure(self, *words: str, before: tuple[str, ...] = (), program: tuple[str, ...] = PROGRAM) -> str:
+        """The finding that a failing `up` names."""
+        done = self.run("up", *words, before=before, program=program)
+        assert done.returncode == 1, done.stderr
+        (name,) = re.findall(r"`pybernetes doctor ([\w-]+)` names the fix", done.stderr)
+        assert name in findings.FINDINGS
+        assert "Traceback" not in done.stderr.partition("the end of its log")[0]
+        return str(name)
+
+    def configure(self, **settings: object) -> configs.Paths:
+        """A cluster that was made earlier."""
+        paths = configs.Paths(self.data)
+        paths.make()
+        configs.save(paths, configs.ClusterConfig(name="sick", nodes=(), **settings))  # type: ignore[arg-type]
+        return paths
 
 
-def _named(folder: pathlib.Path, *words: str) -> str:
-    done = _run(folder, "up", "--no-node", *words)
-    assert done.returncode == 1
-    (name,) = re.findall(r"`pybernetes doctor ([\w-]+)` explains", done.stderr)
-    assert name in findings.FINDINGS
-    return str(name)
+@pytest.fixture
+def home(tmp_path: pathlib.Path) -> Iterator[Home]:
+    made = Home(tmp_path)
+    yield made
+    made.run("down", "--delete")
 
 
-def _configure(folder: pathlib.Path, **settings: object) -> configs.Paths:
-    paths = configs.Paths(folder / "data")
-    paths.make()
-    configs.save(paths, configs.ClusterConfig(name="sick", nodes=(), **settings))  # type: ignore[arg-type]
-    return paths
+def test_every_finding_has_its_check_or_is_one_of_trying() -> None:
+    checked = [name for names in doctor.CHECKS.values() for name in names]
+    assert len(checked) == len(set(checked))
+    assert findings.FINDINGS.keys() - set(checked) == {"settings", "rules", "runtime", "etcd", "snapshot"}
+    assert set(checked) <= findings.FINDINGS.keys()
 
 
-def test_every_check_has_its_row() -> None:
-    assert doctor.CHECKS.keys() <= findings.FINDINGS.keys()
-    assert {"settings", "rules", "process", "runtime"} == findings.FINDINGS.keys() - doctor.CHECKS.keys()
+def _damage(home: Home) -> None:
+    home.configure().config.write_text("{")
 
 
-@pytest.mark.parametrize("name", sorted(findings.FINDINGS))
-def test_findings_are_explained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    row = findings.FINDINGS[name]
-    assert row.meaning
-    assert row.fix
-    assert row.cost in (findings.STOPS, findings.SIMULATES, findings.LIMITS)
+def _no_database(home: Home) -> None:
+    home.configure(port=0).database.write_bytes(b"this is no database" * 500)
 
 
-def test_wrong_settings(tmp_path: pathlib.Path) -> None:
-    assert _named(tmp_path, "--port", "99999") == "settings"
-
-
-def test_a_damaged_configuration(tmp_path: pathlib.Path) -> None:
-    _configure(tmp_path).config.write_text("{")
-    assert _named(tmp_path) == "configuration"
-    assert "cluster.json is damaged" in _found(tmp_path)["configuration"]
-
-
-def test_a_damaged_store(tmp_path: pathlib.Path) -> None:
-    paths = _configure(tmp_path, port=0)
-    paths.database.write_bytes(b"this is no database" * 500)
-    assert _named(tmp_path) in ("process", "store")
-    assert "store" in _found(tmp_path)
-
-
-def test_another_ones_kubeconfig(tmp_path: pathlib.Path) -> None:
+def _foreign(home: Home) -> None:
     entry = {"name": "pybernetes-sick", "cluster": {"server": "https://192.0.2.1"}}
-    (tmp_path / "kubeconfig").write_text(json.dumps({"kind": "Config", "clusters": [entry]}))
-    assert _named(tmp_path) == "kubeconfig"
-    assert "kubeconfig" in _found(tmp_path)
+    home.kubeconfig.write_text(json.dumps({"kind": "Config", "clusters": [entry]}))
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "data").write_text("a file")
-    assert _named(tmp_path) == "disk"
-    assert "is no folder" in _found(tmp_path)["disk"]
+def _locked(home: Home) -> None:
+    home.kubeconfig.with_name("kubeconfig.lock").touch()
 
 
-def test_a_port_in_use(tmp_path: pathlib.Path) -> None:
+def _no_folder(home: Home) -> None:
+    home.data.write_text("a file")
+
+
+def _nothing(home: Home) -> None:
+    pass
+
+
+FAILURES: dict[str, tuple[Callable[[Home], None], tuple[str, ...], str, str]] = {
+    "a port too high": (_nothing, ("--port", "99999"), "settings", ""),
+    "no range": (_nothing, ("--pod-range", "junk"), "settings", ""),
+    "ranges that overlap": (_nothing, ("--service-range", configs.POD_RANGE), "settings", ""),
+    "no such number": (_nothing, ("--simulated-nodes", "-1"), "settings", ""),
+    "no snapshot": (_nothing, ("--from", "none"), "snapshot", ""),
+    "no etcd": (_nothing, ("--port", "0", "--etcd-servers", "http://127.0.0.1:1"), "etcd", ""),
+    "a wrong flag": (_nothing, ("--port", "0", "--controller-manager-arg=--none"), "process", ""),
+    "a damaged configuration": (_damage, (), "configuration", "cluster.json is damaged"),
+    "a damaged store": (_no_database, (), "store", ""),
+    "another's entry": (_foreign, (), "kubeconfig", "is not ours"),
+    "a locked kubeconfig": (_locked, (), "kubeconfig", "another program"),
+    "no folder": (_no_folder, (), "disk", "is no folder"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_failures_name_a_finding(home: Home, case: str) -> None:
+    prepare, words, finding, seen = FAILURES[case]
+    prepare(home)
+    assert home.failure("--no-node", *words) == finding
+    if prepare is not _nothing:
+        assert seen in home.found()[finding]
+
+
+def test_a_port_in_use(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        _configure(tmp_path, port=port)
-        assert str(port) in _found(tmp_path)["port"]
-        assert _named(tmp_path) == "process"
+        assert home.failure("--no-node", "--port", str(port)) == "port"
+        assert home.found()["port"] == f"{port} of the API server: Address already in use"
 
 
-def test_programs_that_are_missing(tmp_path: pathlib.Path) -> None:
-    found = _found(tmp_path, path="/nowhere")
-    assert "containerd" in found["programs"]
-    assert {"nftables", "crun", "kubectl"} <= found.keys()
+def test_a_missing_python_package(home: Home) -> None:
+    assert home.failure("--no-node", program=("-c", WITHOUT_PACKAGE)) == "packages"
 
 
-def test_what_a_dead_cluster_left(tmp_path: pathlib.Path) -> None:
-    paths = _configure(tmp_path)
+@needs_root
+@pytest.mark.parametrize("size", ["4k", "64k", "300k"])
+def test_a_full_disk(home: Home, size: str) -> None:
+    home.data.mkdir()
+    full = f'mount -t tmpfs -o size={size} none {home.data} && exec "$@"'
+    before = ("unshare", "--mount", "sh", "-c", full, "sh")
+    assert home.failure("--no-node", "--port", "0", before=before) == "disk"
+    assert "MiB are free" in home.found(before)["disk"]
+
+
+@needs_root
+def test_a_disk_that_is_read_only(home: Home) -> None:
+    home.data.mkdir()
+    closed = f'mount --bind {home.data} {home.data} && mount -o remount,bind,ro {home.data} && exec "$@"'
+    before = ("unshare", "--mount", "sh", "-c", closed, "sh")
+    assert home.failure("--no-node", "--port", "0", before=before) == "disk"
+    assert "cannot be written" in home.found(before)["disk"]
+
+
+@pytest.mark.node
+def test_a_range_in_use(home: Home) -> None:
+    assert home.failure("--port", "0", "--pod-range", "127.0.0.0/16") == "range"
+    assert "device lo" in home.found()["range"]
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(("program", "finding"), [("containerd", "runtime"), ("ip", "rules")])
+def test_a_program_that_fails(home: Home, program: str, finding: str) -> None:
+    script = home.path / "bin" / program
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\ncase "$*" in *-json*) echo "[]"; exit 0;; esac\nexit 1\n')
+    script.chmod(0o755)
+    path, home.environment["PATH"] = home.environment["PATH"], f"{script.parent}:{home.environment['PATH']}"
+    assert home.failure("--port", "0") == finding
+    home.environment["PATH"] = path
+
+
+def _simulated(home: Home, reason: str, before: tuple[str, ...] = ()) -> None:
+    done = home.run("up", "--port", "0", "--simulated-nodes", "3", before=before)
+    assert done.returncode == 0, done.stderr
+    assert f"no real nodes here: {reason}" in done.stderr
+    assert "starting 3 simulated node(s) instead" in done.stderr
+    listed = json.loads(home.run("node", "list", "-o", "json", before=before).stdout)
+    assert [row["name"] for row in listed] == ["simulated-1", "simulated-2", "simulated-3"]
+    assert home.run("down", "--delete", before=before).returncode == 0
+    assert not home.data.exists()
+    assert "sick" not in home.kubeconfig.read_text()
+
+
+def test_without_root(home: Home) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if subprocess.run([*NO_ROOT, "true"], check=False).returncode:
+            pytest.skip("user namespaces are off")
+    assert home.found(NO_ROOT)["root"] == "not root"
+    _simulated(home, "not root (sudo pybernetes up)", NO_ROOT)
+
+
+@needs_root
+def test_without_programs(home: Home) -> None:
+    home.environment["PATH"] = "/nowhere"
+    assert {"programs", "crun", "kubectl", "demo-image"} <= home.found().keys()
+    _simulated(home, "not installed: containerd, runc")
+
+
+@needs_root
+def test_without_capabilities(home: Home) -> None:
+    before = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+    if not shutil.which("setpriv"):
+        pytest.skip("needs setpriv")
+    assert home.found(before)["capability"] == "root lacks CAP_NET_ADMIN"
+    _simulated(home, "root lacks CAP_NET_ADMIN", before)
+
+
+def test_what_a_dead_cluster_left(home: Home) -> None:
+    paths = home.configure(port=0)
     paths.state("control-plane").write_text('{"name": "control-plane", "pid": 1, "started": 1, "components": []}')
-    assert "control-plane.json" in _found(tmp_path)["left-over"]
+    assert "control-plane.json" in home.found()["left-over"]
+    assert home.run("up", "--no-node").returncode == 0
+    assert "left-over" not in home.found()
+
+
+def test_old_certificates_and_files_of_the_future(home: Home) -> None:
+    paths = home.configure()
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    (paths.pki / "old.crt").write_bytes(certs.new_authority("old", now=past, lifetime=certs.YEAR).certificate)
+    (paths.pki / "bad.crt").write_text("nothing")
+    os.utime(paths.config, (4_102_444_800, 4_102_444_800))
+    rows = json.loads(home.run("doctor", "-o", "json").stdout)
+    ended = {row["seen"].split()[0]: row["fix"] for row in rows if row["finding"] == "certificates"}
+    assert ended.keys() == {str(paths.pki / "old.crt"), str(paths.pki / "bad.crt")}
+    assert ended[str(paths.pki / "bad.crt")] == f"rm {paths.pki / 'bad.crt'}"
+    assert any(row["finding"] == "clock" for row in rows)
+
+
+def test_a_finding_is_explained(home: Home) -> None:
+    done = home.run("doctor", "range")
+    assert done.stdout.startswith("range: the host uses addresses")
+    assert done.returncode == 0

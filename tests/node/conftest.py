@@ -15,7 +15,7 @@ import pytest
 
 from pybernetes.aio import clock as clocks
 from pybernetes.client import kubeconfig, rest, transport
-from pybernetes.cluster import runtime
+from pybernetes.cluster import machine
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluste
 def _running(
     factory: pytest.TempPathFactory, name: str, nodes: int, flags: tuple[str, ...] = ()
 ) -> Iterator[RealCluster]:
-    if problem := runtime.missing():
+    if problem := machine.hindrance():
         pytest.skip(f"needs a real node: {problem}")
     folder = factory.mktemp(name)
     made = RealCluster(f"{name}-{os.getpid()}", folder / "data", folder / "kubeconfig", nodes, flags)

@@ -5,7 +5,6 @@ Upstream: cobra commands of cmd/*.
 """
 
 import argparse
-import errno
 import gc
 import importlib
 import logging
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 
 import pybernetes
 from pybernetes.cli import parsing
+from pybernetes.cluster import findings
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "start a cluster in the background, or resume it"),
@@ -38,8 +38,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run-node": ("run_node", argparse.SUPPRESS),
 }
 
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""What a disk refuses: not a bug of ours, so no traceback."""
 EXAMPLES = """examples:
   pybernetes up                     a cluster with one node, and kubectl ready to use
   pybernetes up --nodes 3           three nodes with containers, each with a network of its own
@@ -77,7 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module_name, description = COMMANDS[name]
     # What imports make stays: the collector would look at all of it in vain, for a fifth of the time.
     gc.disable()
-    module = importlib.import_module(f"pybernetes.cli.commands.{module_name}")
+    try:
+        module = importlib.import_module(f"pybernetes.cli.commands.{module_name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("pybernetes"):
+            raise
+        print(findings.told(f"Python package of {error.name} is not installed", "packages"), file=sys.stderr)
+        return 1
     gc.freeze()
     gc.enable()
     one = parsing.Parser(
@@ -98,11 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in REFUSED:
+        if not (finding := findings.of(error)):
             raise
+        # not a bug of ours, so no traceback
         where = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror}{where}", file=sys.stderr)
-        print("`pybernetes doctor disk` explains, `pybernetes doctor` looks at everything", file=sys.stderr)
+        print(findings.told(f"{error.strerror}{where}", finding), file=sys.stderr)
         return 1
     return code
 

@@ -219,7 +219,15 @@ def write_access(path: pathlib.Path, access: Access, *, make_current: bool = Tru
 
 
 def check_access(path: pathlib.Path, name: str) -> None:
-    """Raise `ForeignEntry` if entries of that name are there and somebody else's."""
+    """Raise `KubeconfigError` if entries of that name cannot be written, or are there and somebody else's."""
+    path = pathlib.Path(os.path.realpath(path))
+    if _lock(path).exists():
+        raise KubeconfigError(f"open {_lock(path)}: file exists (another program is changing the kubeconfig)")
+    place = path.parent
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise KubeconfigError(f"open {path}: {place} cannot be written")
     if path.exists():
         content = read(path)
         for plural in _LISTS:
@@ -262,12 +270,16 @@ def _mark_of(entry: Entry) -> Entry:
     return next(found, {})
 
 
+def _lock(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(path.name + ".lock")
+
+
 @contextlib.contextmanager
 def _changing(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     """The content to change; written back in one step if nothing went wrong."""
     path = pathlib.Path(os.path.realpath(path))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = path.with_name(path.name + ".lock")
+    lock = _lock(path)
     try:
         os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
-from pybernetes.cluster import components, dns_service, identities, pki, processes, supervision, tracing
+from pybernetes.cluster import components, dns_service, findings, identities, pki, processes, supervision, tracing
 from pybernetes.cluster import config as configs
 from pybernetes.controllers import context as controller_context
 from pybernetes.controllers import manager
@@ -128,6 +128,11 @@ def _sockets(config: configs.ClusterConfig) -> list[socket.socket]:
     for address in addresses:
         one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.bind((address, config.port))
+        try:
+            one.bind((address, config.port))
+        except OSError as error:
+            raise findings.Failure(
+                f"{address}:{config.port}: {error.strerror}", findings.of(error) or "rules"
+            ) from error
         bound.append(one)
     return bound

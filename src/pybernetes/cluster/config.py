@@ -64,7 +64,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"--storage {self.storage}: use {', '.join(STORAGES)}")
         if (self.storage == "etcd") != bool(self.etcd and self.etcd.servers):
             raise ConfigError("--storage etcd and --etcd-servers URL[,URL] go together")
-        pods, services = ipaddress.ip_network(self.pod_range), ipaddress.ip_network(self.service_range)
+        try:
+            pods, services = ipaddress.IPv4Network(self.pod_range), ipaddress.IPv4Network(self.service_range)
+        except ValueError as error:
+            raise ConfigError(f"--pod-range, --service-range: {error}; use IPv4 as {POD_RANGE}") from error
         if pods.overlaps(services):
             raise ConfigError(f"pod range {pods} and service range {services} overlap")
         if self.nodes and HOST_NODE not in self.nodes:

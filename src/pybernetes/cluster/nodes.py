@@ -12,7 +12,7 @@ from pybernetes.api.types import core
 from pybernetes.apimachinery import errors
 from pybernetes.client import rest, transport
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import images, network, runtime
+from pybernetes.cluster import images, machine, network, runtime
 from pybernetes.kubelet.cri import client as cri
 from pybernetes.kubelet.cri import runtime as cri_runtime
 from pybernetes.proxy import apply as proxy_tables
@@ -86,7 +86,7 @@ def _is_ready(node: core.Node) -> bool:
 
 async def remove_all(paths: configs.Paths, config: configs.ClusterConfig, clock: clocks.Clock, *, delete: bool) -> None:
     """Stop the nodes' containers and runtimes; take rules, links and routes away; with `delete` forget their files."""
-    if runtime.missing():
+    if machine.hindrance():
         return
     removals = [remove_node(paths, config, index, clock, delete=delete) for index in config.nodes]
     await tasks.gather(*removals, name="remove node")

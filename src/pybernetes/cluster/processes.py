@@ -1,7 +1,8 @@
 """The cluster's own processes: started in the background, found again by pid and start time, stopped.
 
 A started process reports on an inherited pipe, a JSON object a line: `{"stage": "API server"}` as it goes,
-`{"ready": true}` when it serves, `{"failed": "why"}` when it cannot. What is known of the others is in `states`.
+`{"ready": true}` when it serves, `{"failed": "why", "finding": "port"}` when it cannot.
+What is known of the others is in `states`.
 """
 
 import asyncio
@@ -18,9 +19,11 @@ import msgspec
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import findings, states
+from pybernetes.storage import backend
 
 REPORT_VARIABLE = "PYBERNETES_REPORT_FD"
 TERM_SECONDS = 20.0
+_STORAGE = {"the disk is": "disk", "unable to open": "disk", "etcd": "etcd", "": "store"}
 
 
 class StartError(findings.Failure):
@@ -58,7 +61,7 @@ class Processes(states.Running):
         async for report in _reports(reader):
             if "failed" in report:
                 await self.stop(state)
-                raise StartError(f"{name}: {report['failed']} (log: {log})")
+                raise StartError(f"{name}: {report['failed']} (log: {log})", str(report["finding"]))
             yield report
             if report.get("ready"):
                 return
@@ -113,9 +116,9 @@ class Reporter:
         self._send({"ready": True})
         self._close()
 
-    def failed(self, why: str) -> None:
-        """It will not come up."""
-        self._send({"failed": why})
+    def failed(self, why: str, finding: str = "process") -> None:
+        """It will not come up; `finding` is the doctor's name for that."""
+        self._send({"failed": why, "finding": finding})
         self._close()
 
     def _send(self, report: dict[str, object]) -> None:
@@ -131,10 +134,18 @@ class Reporter:
             self._descriptor = -1
 
 
+def cause(error: BaseException) -> str:
+    """The finding that the doctor has for an error of a process."""
+    if not isinstance(error, backend.StorageError):
+        return findings.of(error) or "process"
+    return next(finding for words, finding in _STORAGE.items() if words in str(error))
+
+
 async def reporting(work: Coroutine[Any, Any, None], report: Reporter) -> None:
     """Run the work; if it fails before it was ready, say why to whoever started the process."""
     try:
         await work
     except Exception as error:
-        report.failed(f"{type(error).__name__}: {error}")
+        text = str(error) if isinstance(error, findings.Failure) else f"{type(error).__name__}: {error}"
+        report.failed(text, cause(error))
         raise

@@ -9,21 +9,16 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
-from pybernetes.cluster import findings
+from pybernetes.cluster import findings, machine
 from pybernetes.telemetry import logs
 
 logger = logs.get("containerd")
 
-CNI_PLUGINS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
-NEEDED = ("bridge", "host-local", "loopback", "portmap")
-PROGRAMS = ("containerd", "runc", "ip", "iptables")
-CAP_SYS_RESOURCE = 24
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
@@ -48,30 +43,6 @@ class RuntimeConfig:
     def socket(self) -> pathlib.Path:
         """The CRI endpoint (a unix socket path must stay below 108 characters)."""
         return self.state / "containerd.sock"
-
-
-def missing() -> str:
-    """What this machine lacks to run containers, with the fix ("" when nothing)."""
-    if os.geteuid() != 0:
-        return "not root: real containers need root (use sudo)"
-    if programs := missing_programs():
-        return f"not installed: {', '.join(programs)} (apt-get install containerd runc iproute2 iptables)"
-    if plugin_directory() is None:
-        return "CNI plugins are not installed (apt-get install containernetworking-plugins)"
-    return ""
-
-
-def missing_programs() -> list[str]:
-    """The programs that are not installed."""
-    return [name for name in PROGRAMS if shutil.which(name) is None]
-
-
-def plugin_directory() -> pathlib.Path | None:
-    """Where the CNI plugins are."""
-    for place in map(pathlib.Path, CNI_PLUGINS):
-        if all((place / name).exists() for name in NEEDED):
-            return place
-    return None
 
 
 def containerd_config(
@@ -158,17 +129,6 @@ def crun_program(directory: pathlib.Path) -> str:
     return str(script)
 
 
-def may_lower_oom_score() -> bool:
-    """Whether this machine lets root lower a process's OOM score (CAP_SYS_RESOURCE)."""
-    return bool(capabilities() >> CAP_SYS_RESOURCE & 1)
-
-
-def capabilities() -> int:
-    """The effective capabilities of this process, a bit each."""
-    status = pathlib.Path("/proc/self/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1], 16)
-
-
 class Containerd:
     """The private containerd of one node."""
 
@@ -182,16 +142,15 @@ class Containerd:
         if self.pid() is not None:
             await self._wait_until_it_answers(lambda: self.pid() is None)
             return
-        problem = missing()
-        plugins = plugin_directory()
+        plugins, problem = machine.plugin_directory(), next(machine.lacks(machine.look()), None)
         if problem or plugins is None:
-            raise RuntimeUnavailable(problem)
+            raise RuntimeUnavailable(machine.hindrance(), problem.finding if problem else "cni-plugins")
         for path in (self.config.directory / "root", self.config.directory / "cni", self.config.state):
             path.mkdir(parents=True, exist_ok=True)
         text = containerd_config(
             self.config,
             plugins,
-            restrict_oom_score=not may_lower_oom_score(),
+            restrict_oom_score=not machine.may_lower_oom_score(),
             crun=crun_program(self.config.directory),
         )
         self._config_file.write_text(text)

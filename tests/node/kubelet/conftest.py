@@ -13,7 +13,7 @@ import pytest
 from tests.node.kubelet.real_node import node as node
 
 from pybernetes.aio import clock as clocks
-from pybernetes.cluster import images
+from pybernetes.cluster import images, machine
 from pybernetes.cluster import runtime as engines
 from pybernetes.kubelet.cri import client, runtime, simulated
 from pybernetes.kubelet.cri import images as cri_images
@@ -38,7 +38,7 @@ def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (root / "cni").mkdir()
     (root / "cni" / "10-test.conflist").write_text(CNI % (BRIDGE, root / "ipam", SUBNET))
     place = engines.RuntimeConfig(root, root / "state", SUBNET, BRIDGE, images.PAUSE_IMAGE)
-    lowers = engines.may_lower_oom_score()
+    lowers = machine.may_lower_oom_score()
     plugins = pathlib.Path("/usr/lib/cni")
     crun = engines.crun_program(root)
     text = engines.containerd_config(place, plugins, restrict_oom_score=not lowers, crun=crun)

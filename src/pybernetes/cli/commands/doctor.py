@@ -10,7 +10,6 @@ Nothing is changed. The exit code is 1 when something stops a cluster, 0 otherwi
 
 import argparse
 import json
-import sys
 
 from pybernetes.cli import selection
 from pybernetes.cluster import doctor, findings
@@ -32,14 +31,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     merged = selection.user_kubeconfig(arguments.kubeconfig)
     patient = doctor.Patient(selection.paths(arguments), arguments.name, merged, selection.context_name(arguments.name))
-    found = doctor.examine(patient)
+    found = [(seen, findings.FINDINGS[seen.finding]) for seen in doctor.examine(patient)]
     if arguments.output == "json":
-        rows = [{"finding": name, "seen": seen, **findings.FINDINGS[name]._asdict()} for name, seen in found]
-        json.dump(rows, sys.stdout, indent=2)
-        print()
+        rows = [
+            {"finding": seen.finding, "seen": seen.text, **row._asdict(), "fix": seen.remedy} for seen, row in found
+        ]
+        print(json.dumps(rows, indent=2))
     else:
-        for name, seen in found:
-            row = findings.FINDINGS[name]
-            print(f"✗ {name}: {seen}\n    {row.meaning}: {row.cost}\n    fix: {row.fix}")
-        print(f"{len(doctor.CHECKS)} checks, {len(found)} findings")
-    return int(any(findings.FINDINGS[name].cost == findings.STOPS for name, _ in found))
+        for seen, row in found:
+            mark = "·" if row.cost == findings.NOTED else "✗"
+            print(f"{mark} {seen.finding}: {seen.text}\n    {row.meaning}; {row.cost}\n    fix: {seen.remedy}")
+        print(f"{sum(map(len, doctor.CHECKS.values()))} checks, {len(found)} findings")
+    return int(any(row.cost == findings.STOPS for _, row in found))

@@ -21,7 +21,7 @@ from pybernetes.cli import launch, selection
 from pybernetes.cli.output import progress
 from pybernetes.client import rest
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import network, nodes, processes, runtime, states
+from pybernetes.cluster import findings, machine, nodes, processes, states
 
 DRAIN_SECONDS = 60.0
 COLUMNS = ("name", "kind", "address", "podRange", "pid")
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
             asyncio.run(_add(paths, config, arguments.count, simulated=arguments.simulated))
         else:
             asyncio.run(_remove(paths, config, arguments.node))
-    except (configs.ConfigError, network.NetworkError, runtime.RuntimeUnavailable, processes.StartError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except findings.Failure as error:
+        print(findings.told(str(error), error.finding), file=sys.stderr)
         return 1
     return 0
 
@@ -92,7 +92,7 @@ async def _add(paths: configs.Paths, config: configs.ClusterConfig, count: int, 
     known, shown = _known(paths, config, clock), progress.Progress(clock)
     if count < 1:
         raise configs.ConfigError(f"--count {count}: use a number from 1")
-    if not simulated and (problem := runtime.missing()):
+    if not simulated and (problem := machine.hindrance()):
         raise configs.ConfigError(f"no real nodes here: {problem}; use --simulated")
     if not simulated and not config.nodes:
         raise configs.ConfigError("this cluster has simulated nodes only: its API server listens for no others")

@@ -17,8 +17,8 @@ from pybernetes.cli import flags, launch, selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import findings, network, nodes, processes, runtime, snapshots
-from pybernetes.storage import backend
+from pybernetes.cluster import findings, machine, network, nodes, processes, snapshots
+from pybernetes.storage import archive, backend
 
 SIMULATED_WITHOUT_ROOT = 1
 
@@ -57,20 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return asyncio.run(_up(arguments))
     except TimeoutError:
-        waited = f"not ready after {launch.START_SECONDS:.0f} s; `pybernetes logs` shows what it waits for"
-        return _failed(waited, "process")
-    except findings.Failure as error:
-        return _failed(str(error), error.finding)
-    except backend.StorageError as error:
-        return _failed(str(error), "store")
+        text, finding = f"not ready after {launch.START_SECONDS:.0f} s; `pybernetes logs` shows why", "process"
+    except (findings.Failure, backend.StorageError) as error:
+        text, finding = str(error), "snapshot" if isinstance(error, archive.ArchiveError) else processes.cause(error)
     except kubeconfig.KubeconfigError as error:
-        return _failed(f"{error}; use --kubeconfig to name another file", "kubeconfig")
-
-
-def _failed(text: str, finding: str) -> int:
-    """Every failure is one that the doctor knows."""
-    print(f"error: {text}", file=sys.stderr)
-    print(f"`pybernetes doctor {finding}` explains, `pybernetes doctor` looks at everything", file=sys.stderr)
+        text, finding = f"{error}; use --kubeconfig to name another file", "kubeconfig"
+    print(findings.told(text, finding), file=sys.stderr)
     return 1
 
 
@@ -132,7 +124,7 @@ async def _configure(
     real = arguments.nodes if existing or saved or arguments.nodes is not None else 1
     config = _with_nodes(config, "nodes", 0 if arguments.no_node else real)
     config = _with_nodes(config, "simulated_nodes", arguments.simulated_nodes)
-    problem = runtime.missing()
+    problem = machine.hindrance()
     if config.nodes and problem:
         config = msgspec.structs.replace(config, nodes=())
         if not config.simulated_nodes:
