@@ -19,7 +19,18 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api import kinds
 from pybernetes.api.openapi import documents
-from pybernetes.apiserver import bootstrap, checks, dispatch, event_ttl, follow, openid, peers, pipeline, request_info
+from pybernetes.apiserver import (
+    bootstrap,
+    checks,
+    dispatch,
+    event_ttl,
+    follow,
+    openid,
+    peers,
+    pipeline,
+    request_info,
+    webhooks,
+)
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authn import authenticator, service_account
@@ -86,7 +97,8 @@ class ApiServer:
         self.health.add("etcd", lambda: self.backend.problem or None)
         self.health.add_ready("etcd-readiness", lambda: self.backend.problem or None)
         self.openapi = documents.Publisher(self.served, crd.schema_of)
-        self.definitions = crd.Definitions(self.served, self.stores, clock)
+        self.webhooks = webhooks.Webhooks(self.stores, clock, simulated=config.simulated_nodes)
+        self.definitions = crd.Definitions(self.served, self.stores, clock, self.webhooks)
         self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)
         self.documents: dict[Any, Any] = {}
         self.accounts = self._accounts()
@@ -167,6 +179,7 @@ class ApiServer:
         await self.definitions.stop()
         await bootstrap.leave(self)
         await self.kubelets.close()
+        await self.webhooks.close()
         await self.stores.stop()
         self.audit.close()
         await self.backend.close()

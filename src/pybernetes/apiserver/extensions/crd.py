@@ -19,8 +19,9 @@ from pybernetes.api import kinds
 from pybernetes.api.openapi import custom
 from pybernetes.apimachinery import errors, meta, timestamps
 from pybernetes.apimachinery.patch import values
+from pybernetes.apiserver import webhooks
 from pybernetes.apiserver.authn import user as users
-from pybernetes.apiserver.extensions import definition, definition_rules, resource, rows
+from pybernetes.apiserver.extensions import conversion, definition, definition_rules, resource, rows
 from pybernetes.apiserver.registry import deleter, managers, operation, store
 from pybernetes.apiserver.registry import stores as all_stores
 from pybernetes.storage import backend as backends
@@ -55,10 +56,13 @@ def schema_of(kind: kinds.Kind) -> Mapping[str, Any] | None:
 class Definitions:
     """See the module."""
 
-    def __init__(self, served: kinds.KindTable, stores: all_stores.Stores, clock: clocks.Clock) -> None:
+    def __init__(
+        self, served: kinds.KindTable, stores: all_stores.Stores, clock: clocks.Clock, hooks: webhooks.Webhooks
+    ) -> None:
         self._table = served
         self._stores = stores
         self._clock = clock
+        self._hooks = hooks
         self._known: dict[str, Object] = {}
         self._served: dict[str, _Served] = {}
         self._pending: dict[str, None] = {}
@@ -143,7 +147,11 @@ class Definitions:
             self._table.add(row)
         self._served[name] = _Served(state, terminating, served)
         if before is None or before.state != state:
-            strategy = resource.CustomResourceStrategy(every, stored)
+            given = obj["spec"]["conversion"]
+            webhook = None
+            if given["strategy"] == "Webhook":
+                webhook = conversion.Webhook(self._hooks, given["webhook"], self._clock.random)
+            strategy = resource.CustomResourceStrategy(every, stored, webhook)
             self._replace(stored.group, stored.plural, store.Store(stored, strategy, self._stores.environment))
         else:
             self._stores.forget_rows()

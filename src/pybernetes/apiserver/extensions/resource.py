@@ -15,7 +15,7 @@ from pybernetes.api.openapi import custom
 from pybernetes.apimachinery import errors, fieldpath, names
 from pybernetes.apimachinery.patch import apply as applying
 from pybernetes.apimachinery.patch import typeschema, values
-from pybernetes.apiserver.extensions import structural, validator
+from pybernetes.apiserver.extensions import conversion, structural, validator
 from pybernetes.apiserver.registry import managers, strategy
 
 Object = dict[str, Any]
@@ -33,11 +33,15 @@ class CustomResourceStrategy(strategy.Strategy):
 
     allow_unconditional_update = False
 
-    def __init__(self, rows: Sequence[kinds.Kind], stored: kinds.Kind) -> None:
+    def __init__(
+        self, rows: Sequence[kinds.Kind], stored: kinds.Kind, webhook: conversion.Webhook | None = None
+    ) -> None:
         self._rows = {row.api_version: row for row in rows}
         self._stored = stored
         self._managers: dict[tuple[str, str], applying.FieldManager] = {}
         self.selectable_fields = sorted({path for row in rows for path in _custom(row).selectable_fields})
+        self._webhook = webhook
+        self.mixed = webhook is not None
         self.upgrade = self._upgrade
 
     # --- reading
@@ -54,11 +58,21 @@ class CustomResourceStrategy(strategy.Strategy):
         if row is not None:
             with contextlib.suppress(failure.DecodeError):
                 structural.read(obj, _custom(row).schema)
-        return _encode(self._converted(obj, self._stored))
+        return _encode(obj if self.mixed else self._converted(obj, self._stored))
 
-    async def convert(self, obj: Object, to: kinds.Kind) -> Object:
-        """The object in another version: the same fields, as far as that version has them."""
-        return self._converted(obj, to)
+    async def convert(self, objects: Sequence[Object], to: kinds.Kind) -> Sequence[Object]:
+        """The objects in another version: the same fields, as far as that version has them, or as the webhook says."""
+        if self._webhook is None:
+            return [self._converted(obj, to) for obj in objects]
+        foreign = [index for index, obj in enumerate(objects) if obj.get("apiVersion") != to.api_version]
+        if not foreign:
+            return objects
+        found = list(objects)
+        made = await self._webhook.convert([objects[index] for index in foreign], to.api_version)
+        for index, obj in zip(foreign, made, strict=True):
+            structural.read(obj, _custom(to).schema)
+            found[index] = obj
+        return found
 
     def _converted(self, obj: Object, to: kinds.Kind) -> Object:
         if obj.get("apiVersion") != to.api_version:

@@ -52,7 +52,7 @@ async def _delete_once(
     wanted: operation.Preconditions,
 ) -> Outcome:
     context = target.context(op)
-    obj = current.object()
+    obj = await target.convert(current.object(), target.kind)
     deletion.check_preconditions(_about(target), obj, wanted)
     refusal = target.strategy.refuse_deletion(obj)
     if refusal:

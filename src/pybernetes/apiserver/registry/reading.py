@@ -6,6 +6,7 @@ Upstream: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Get, List), r
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -109,12 +110,18 @@ class StoredObjects:
         if obj.get("apiVersion") == to.api_version:
             return obj
         if to.custom:
-            return await self.strategy.convert(obj, to)
+            return (await self.strategy.convert([obj], to))[0]
         return self.environment.rules.convert(obj, to)
 
-    async def shown(self, obj: Object, to: kinds.Kind) -> Object:
-        """A stored object as clients of that version see it."""
-        return await self.convert(obj, to) if to.custom else self.shown_now(obj, to)
+    def as_stored(self, kind: kinds.Kind) -> bool:
+        """Whether clients of that version see objects just as they are stored."""
+        return kind.api_version == self.kind.api_version and not self.strategy.mixed
+
+    async def shown(self, objects: Sequence[Object], to: kinds.Kind) -> Sequence[Object]:
+        """Stored objects as clients of that version see them."""
+        if to.custom:
+            return await self.strategy.convert(objects, to)
+        return [self.shown_now(obj, to) for obj in objects]
 
     def shown_now(self, obj: Object, to: kinds.Kind) -> Object:
         """The same for built-in kinds, whose conversion asks nobody."""

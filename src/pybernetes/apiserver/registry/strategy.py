@@ -83,6 +83,8 @@ class Strategy:
     """Whether DELETE answers with the object instead of a Status."""
     selectable_fields: Sequence[str] = ()
     """Paths that field selectors may name, besides metadata (custom resources; others are in `selectable.py`)."""
+    mixed = False
+    """Whether what is read may be in another version than new objects are stored in (custom resources)."""
     upgrade: cached.Upgrade | None = None
     """From a stored value to how it is read now (custom resources, whose schema may have changed)."""
     name_check: names.NameCheck = staticmethod(names.is_dns1123_subdomain)
@@ -119,9 +121,9 @@ class Strategy:
         """Who tracks the fields of a custom resource."""
         raise NotImplementedError(f"{kind.kind} has no schema")
 
-    async def convert(self, obj: Object, to: kinds.Kind) -> Object:
-        """A custom resource in another of its versions (built-in kinds convert by `rules.py`)."""
-        return {**obj, "apiVersion": to.api_version}
+    async def convert(self, objects: Sequence[Object], to: kinds.Kind) -> Sequence[Object]:
+        """Custom resources in another of their versions (built-in kinds convert by `rules.py`)."""
+        return [{**obj, "apiVersion": to.api_version} for obj in objects]
 
     def canonicalize(self, context: Context, new: Object) -> None:
         """Last touch before encoding."""

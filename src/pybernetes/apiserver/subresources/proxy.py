@@ -8,6 +8,7 @@ from typing import Any
 
 from pybernetes.apimachinery import errors, goformat
 from pybernetes.apiserver import context as contexts
+from pybernetes.apiserver import webhooks
 from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.subresources import relay
 
@@ -61,32 +62,5 @@ async def pod(context: contexts.RequestContext, store: stores.Store) -> contexts
 async def service(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A Service: one of its ready endpoints."""
     scheme, name, port = split(context.info.name, "service")
-    namespace = context.info.namespace
-    found = (await store.get(namespace, name)).object()
-    wanted = _port(found, port, name)
-    pieces = await context.server.stores.list("discovery.k8s.io", "endpointslices", namespace)
-    for piece in pieces:
-        if (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != name:
-            continue
-        number = next((one.get("port") for one in piece.get("ports") or () if (one.get("name") or "") == wanted), None)
-        for endpoint in piece.get("endpoints") or ():
-            if number and (endpoint.get("conditions") or {}).get("ready", True) and endpoint.get("addresses"):
-                address = endpoint["addresses"][0]
-                host = f"[{address}]" if ":" in address else address
-                url = f"{scheme or 'http'}://{host}:{number}{_path(context)}"
-                return await relay.relay(context, context.server.kubelets.client, url)
-    raise errors.ServiceUnavailable(f'no endpoints available for service "{context.info.name}"')
-
-
-def _port(found: Object, port: str, name: str) -> str:
-    """The name of the Service's port that is meant."""
-    ports = found["spec"].get("ports") or []
-    for one in ports:
-        if port in (one.get("name", ""), str(one["port"])) or (not port and len(ports) == 1):
-            return str(one.get("name", ""))
-    if not port:
-        return ""
-    if any(port == one.get("name") for one in ports):
-        return port
-    text = f'no service port "{port}" found for service "{name}"'
-    raise errors.ServiceUnavailable(text)
+    where = await webhooks.endpoint(context.server.stores, context.info.namespace, name, port)
+    return await relay.relay(context, context.server.kubelets.client, f"{scheme or 'http'}://{where}{_path(context)}")

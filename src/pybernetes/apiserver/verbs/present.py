@@ -53,9 +53,9 @@ async def one(
     """One object as the answer."""
     form = negotiate.output(context)
     kind = context.kind
-    if kind.api_version == store.kind.api_version and form.transform == "":
+    if store.as_stored(kind) and form.transform == "":
         return answer(context, item.data, status)
-    obj = await store.shown(item.object(), kind)
+    (obj,) = await store.shown([item.object()], kind)
     if form.transform == negotiate.TABLE:
         obj = table.of(context, [obj], obj.get("metadata", {}))
     elif form.transform:
@@ -72,7 +72,7 @@ async def many(context: contexts.RequestContext, store: stores.Store, page: list
         facts["continue"] = page.continue_token
         if page.remaining is not None:
             facts["remainingItemCount"] = page.remaining
-    same = kind.api_version == store.kind.api_version
+    same = store.as_stored(kind)
     if form.transform == negotiate.TABLE:
         if same and table.include(context) != "Object":
             return answer(context, table.of_stored(context, page.items, facts))
@@ -122,5 +122,5 @@ def _item(kind: kinds.Kind, obj: Object) -> Object:
     return {name: member for name, member in obj.items() if name not in ("kind", "apiVersion")}
 
 
-async def _objects(store: stores.Store, kind: kinds.Kind, items: Sequence[cached.Cached]) -> list[Object]:
-    return [await store.shown(item.object(), kind) for item in items]
+async def _objects(store: stores.Store, kind: kinds.Kind, items: Sequence[cached.Cached]) -> Sequence[Object]:
+    return await store.shown([item.object() for item in items], kind)

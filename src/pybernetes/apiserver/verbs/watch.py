@@ -71,7 +71,7 @@ async def watch(context: contexts.RequestContext, store: stores.Store) -> contex
             raise
         return _refused(error)
     kind = context.kind
-    if kind.custom and kind.api_version != store.kind.api_version:
+    if kind.custom and not store.as_stored(kind):
         return _converted(context, store, source, timeout)
     stream = _Stream(source, _frame(context, store), context.clock, timeout)
     stream.count = _EVENTS.labels(kind.group, kind.version, kind.plural)

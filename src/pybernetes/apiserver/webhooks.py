@@ -1,0 +1,111 @@
+"""Calls webhooks: where a `clientConfig` leads to, whom to trust there, one review as JSON there and back.
+
+Upstream: k8s.io/apiserver/pkg/util/webhook (client.go, serviceresolver.go).
+"""
+
+import base64
+import functools
+import ssl
+from typing import Any
+
+import msgspec
+
+from pybernetes.aio import clock as clocks
+from pybernetes.apimachinery import errors
+from pybernetes.apiserver.registry import strategy
+from pybernetes.apiserver.subresources import kubelets
+from pybernetes.http import client as http_client
+from pybernetes.http import errors as http_errors
+
+Object = dict[str, Any]
+
+DEFAULT_PORT = 443
+JSON = "application/json"
+
+
+class CallFailed(Exception):
+    """The webhook could not be asked, or gave no answer that can be read."""
+
+
+class Webhooks:
+    """Keeps a client for each name and authority. Pods of simulated nodes have no address: nothing is sent there."""
+
+    def __init__(self, objects: strategy.Objects, clock: clocks.Clock, *, simulated: bool = False) -> None:
+        self._objects = objects
+        self._clock = clock
+        self._simulated = simulated
+        self._clients: dict[tuple[str, str], http_client.HttpClient] = {}
+
+    async def call(self, config: Object, review: Object, timeout: float = 30.0) -> Object:
+        """The answer to a review. Raises CallFailed."""
+        service, asked = config.get("service"), f"?timeout={timeout:g}s"
+        if service is None:
+            shown = f"{config['url']}{asked}"
+        else:
+            port = service.get("port") or DEFAULT_PORT
+            host = f"{service['name']}.{service['namespace']}.svc:{port}"
+            shown = f"https://{host}/{(service.get('path') or '').lstrip('/')}{asked}"
+        origin, host, target = http_client.split_url(shown)
+        headers = [("Content-Type", JSON), ("Accept", JSON), ("Host", host)]
+        try:
+            if service is not None:
+                host = await endpoint(self._objects, service["namespace"], service["name"], str(port))
+            client = self._client(origin.host, config.get("caBundle") or "", pods=service is not None)
+            body = msgspec.json.encode(review)
+            answer = await client.request("POST", f"https://{host}{target}", headers, body, timeout)
+        except (http_errors.HttpError, errors.StatusError, OSError, ValueError) as failure:
+            raise CallFailed(f'Post "{shown}": {failure}') from failure
+        if answer.status != 200:
+            text = f"the server rejected our request for an unknown reason (status {answer.status})"
+            raise CallFailed(text)
+        try:
+            found: Object = msgspec.json.decode(answer.body, type=dict[str, Any])
+        except msgspec.MsgspecError as failure:
+            raise CallFailed(str(failure)) from failure
+        return found
+
+    def _client(self, name: str, authority: str, *, pods: bool) -> http_client.HttpClient:
+        key = (name, authority)
+        if key not in self._clients:
+            nowhere = kubelets.NOWHERE if pods and self._simulated else None
+            context = functools.partial(_context, authority)
+            self._clients[key] = http_client.HttpClient(context, clock=self._clock, server_name=name, unix_path=nowhere)
+        return self._clients[key]
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        for client in self._clients.values():
+            await client.close()
+
+
+def _context(authority: str) -> ssl.SSLContext:
+    text = base64.b64decode(authority).decode() if authority else None
+    return ssl.create_default_context(cadata=text if text and text.strip() else None)
+
+
+async def endpoint(objects: strategy.Objects, namespace: str, name: str, port: str) -> str:
+    """`HOST:PORT` of a ready endpoint of a Service's port, given by name or number. Raises a StatusError."""
+    service = await objects.get("", "services", namespace, name)
+    if service is None:
+        raise errors.NotFound("services", name)
+    wanted = _port_name(service, port, name)
+    for piece in await objects.list("discovery.k8s.io", "endpointslices", namespace):
+        if (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != name:
+            continue
+        number = next((one.get("port") for one in piece.get("ports") or () if (one.get("name") or "") == wanted), None)
+        for one in piece.get("endpoints") or ():
+            if number and (one.get("conditions") or {}).get("ready", True) and one.get("addresses"):
+                address = one["addresses"][0]
+                return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
+    raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
+
+
+def _port_name(service: Object, port: str, name: str) -> str:
+    """The name of the Service's port that is meant."""
+    ports = service["spec"].get("ports") or []
+    for one in ports:
+        if port in (one.get("name", ""), str(one["port"])) or (not port and len(ports) == 1):
+            return str(one.get("name", ""))
+    if not port:
+        return ""
+    raise errors.ServiceUnavailable(f'no service port "{port}" found for service "{name}"')

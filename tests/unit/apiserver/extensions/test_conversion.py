@@ -1,0 +1,109 @@
+"""Custom resources whose versions a webhook converts, over a TLS socket on loopback."""
+
+import base64
+import contextlib
+import datetime
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from pybernetes.crypto import certs
+from pybernetes.http import messages, server
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+V1, V2 = (f"/apis/example.com/{version}/namespaces/ns/wheels" for version in ("v1", "v2"))
+FREE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+Convert = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def sizes(request: dict[str, Any]) -> dict[str, Any]:
+    """v1 has inches, v2 centimetres."""
+    made = []
+    for obj in request["objects"]:
+        factor = 10 if request["desiredAPIVersion"].endswith("v2") else 0.1
+        made.append({**obj, "apiVersion": request["desiredAPIVersion"], "size": int(obj["size"] * factor)})
+    return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": made}
+
+
+@contextlib.asynccontextmanager
+async def webhook(clock: Any, tmp_path: Any, convert: Convert) -> AsyncIterator[dict[str, Any]]:
+    """Its clientConfig."""
+    now = datetime.datetime.now(datetime.UTC)
+    authority = certs.new_authority("ca", now=now)
+    wanted = certs.Request("webhook", addresses=("127.0.0.1",), client=False, server=True)
+    pair = certs.issue(authority, wanted, now=now)
+    for name, content in (("cert", pair.certificate), ("key", pair.key)):
+        (tmp_path / name).write_bytes(content)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+
+    async def answer(request: messages.Request) -> messages.AnyResponse:
+        review = json.loads(request.body)
+        head = {name: review[name] for name in ("apiVersion", "kind")}
+        body = json.dumps({**head, "response": convert(review["request"])})
+        return messages.Response(200, [("Content-Type", "application/json")], body.encode())
+
+    async with server.Server(answer, tls=tls, clock=clock) as running:
+        bundle = base64.b64encode(authority.certificate).decode()
+        yield {"url": f"https://127.0.0.1:{running.port}/convert", "caBundle": bundle}
+
+
+async def define(api: Any, config: dict[str, Any]) -> None:
+    version = {"served": True, "schema": {"openAPIV3Schema": FREE}}
+    spec = {
+        "group": "example.com",
+        "names": {"plural": "wheels", "kind": "Wheel"},
+        "scope": "Namespaced",
+        "versions": [{"name": name, "storage": name == "v1", **version} for name in ("v1", "v2")],
+        "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": config, "conversionReviewVersions": ["v1"]}},
+    }
+    await api.create(DEFINITIONS, {"metadata": {"name": "wheels.example.com"}, "spec": spec})
+    await api.clock.advance(0)
+
+
+def wheel(name: str, version: str, size: int) -> dict[str, Any]:
+    return {"apiVersion": f"example.com/{version}", "kind": "Wheel", "metadata": {"name": name}, "size": size}
+
+
+async def test_a_webhook_converts_what_is_read_and_written(api: Any, tmp_path: Any) -> None:
+    async with webhook(api.clock, tmp_path, sizes) as config:
+        await define(api, config)
+        await api.create(V1, wheel("front", "v1", 26))
+        assert (await api.get(f"{V2}/front"))["size"] == 260
+        made = await api.create(V2, wheel("rear", "v2", 280))
+        assert (made["apiVersion"], made["size"]) == ("example.com/v2", 280)
+        assert [one["size"] for one in (await api.get(V1))["items"]] == [26, 28]
+        changed = await api.get(f"{DEFINITIONS}/wheels.example.com")
+        for version in changed["spec"]["versions"]:
+            version["storage"] = version["name"] == "v2"
+        await api.send("PUT", f"{DEFINITIONS}/wheels.example.com", changed)
+        await api.clock.advance(0)
+        await api.create(V2, wheel("spare", "v2", 300))
+        assert [one["size"] for one in (await api.get(V1))["items"]] == [26, 28, 30]
+        assert [one["size"] for one in (await api.get(V2))["items"]] == [260, 280, 300]
+        assert (await api.send("DELETE", f"{V2}/front")).status == 200
+
+
+async def test_a_webhook_may_not_change_identities(api: Any, tmp_path: Any) -> None:
+    def rename(request: dict[str, Any]) -> dict[str, Any]:
+        made = sizes(request)
+        made["convertedObjects"][0]["metadata"]["name"] = "other"
+        return made
+
+    async with webhook(api.clock, tmp_path, rename) as config:
+        await define(api, config)
+        await api.create(V1, wheel("front", "v1", 26))
+        answer = await api.send("GET", f"{V2}/front")
+    assert answer.status == 500
+    assert answer.json["message"].endswith("at index 0: must have the same name: front != other")
+
+
+async def test_what_nobody_converts_is_an_error(api: Any) -> None:
+    await define(api, {"url": "https://127.0.0.1:1/convert"})
+    await api.create(V1, wheel("front", "v1", 26))
+    answer = await api.send("GET", f"{V2}/front")
+    assert answer.status == 500
+    about = 'conversion webhook for example.com/v1, Kind=Wheel failed: Post "https://127.0.0.1:1/convert?timeout=30s"'
+    assert answer.json["message"].startswith(about)
