@@ -111,7 +111,7 @@ async def remove_node(
     else:
         proxy_tables.remove_table(f"{config.link}-{index}")
         await _remove_link(place.bridge)
-    _unmount_below(files)
+    unmount_below(files)
     _remove_cgroups(config.cgroup(index))
     shutil.rmtree(place.state, ignore_errors=True)
     for empty in (place.state.parent, STATE_ROOT):
@@ -139,7 +139,7 @@ async def _remove_link(name: str) -> None:
         subprocess.run(["ip", "link", "del", name], check=True, capture_output=True)
 
 
-def _unmount_below(directory: pathlib.Path) -> None:
+def unmount_below(directory: pathlib.Path) -> None:
     """Unmount what a kubelet left mounted (tmpfs volumes), the deepest first."""
     mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((one for one in mounts if one.startswith(f"{directory}/")), key=len, reverse=True):

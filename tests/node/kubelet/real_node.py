@@ -14,7 +14,7 @@ import pytest
 
 from pybernetes.aio import clock as clocks
 from pybernetes.api.types import core
-from pybernetes.cluster import images
+from pybernetes.cluster import images, nodes
 from pybernetes.http import client as http_client
 from pybernetes.http import tls
 from pybernetes.kubelet import cgroup_manager, kubelet
@@ -171,12 +171,15 @@ async def start(cri: runtime.Runtime, folder: pathlib.Path, **settings: Any) -> 
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         accounts = cluster.client.resource(core.ServiceAccount)
         made.token = (await accounts.create_subresource("admin", "token", request, "default"))["status"]["token"]
-        yield made
-        for pod in (await made.pods.list("default")).items:
-            await made.pods.delete(pod.metadata.name, "default", grace_period=1)
-        await cluster.wait("v1", "Pod", lambda pods: not pods, "default")
-        while made.agent.workers.known():  # pods that have ended leave the API before they have left the node
-            await cluster.clock.sleep(0.02)
-        await made.stop()
-        await made.http.close()
-        cgroup_manager.Hierarchies.find().remove(CGROUP)
+        try:
+            yield made
+            for pod in (await made.pods.list("default")).items:
+                await made.pods.delete(pod.metadata.name, "default", grace_period=1)
+            await cluster.wait("v1", "Pod", lambda pods: not pods, "default")
+            while made.agent.workers.known():  # pods that have ended leave the API before they have left the node
+                await cluster.clock.sleep(0.02)
+        finally:
+            await made.stop()
+            await made.http.close()
+            cgroup_manager.Hierarchies.find().remove(CGROUP)
+            nodes.unmount_below(folder)
