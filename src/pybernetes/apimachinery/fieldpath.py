@@ -89,7 +89,6 @@ class Path:
 
 
 #: The path of the object itself: its children are written without a leading dot.
-ROOT = Path("")
 
 
 class FieldError:
@@ -152,10 +151,6 @@ def invalid(field: Path | str | None, value: Any, detail: str) -> FieldError:
     return FieldError(INVALID, field, value, detail)
 
 
-def type_invalid(field: Path | str | None, value: Any, detail: str) -> FieldError:
-    return FieldError(TYPE_INVALID, field, value, detail)
-
-
 def not_found(field: Path | str | None, value: Any) -> FieldError:
     return FieldError(NOT_FOUND, field, value)
 
@@ -179,27 +174,9 @@ def too_long(field: Path | str | None, value: Any, max_length: int) -> FieldErro
     return FieldError(TOO_LONG, field, OMIT_VALUE, _at_most(max_length, "byte"))
 
 
-def too_long_characters(field: Path | str | None, value: Any, max_length: int) -> FieldError:
-    return FieldError(TOO_LONG, field, OMIT_VALUE, _at_most(max_length, "character"))
-
-
-def too_short(field: Path | str | None, value: Any, min_length: int) -> FieldError:
-    detail = f"must be at least {_count(min_length, 'character')}" if min_length >= 0 else "value is too short"
-    return FieldError(TOO_SHORT, field, value, detail)
-
-
 def too_many(field: Path | str | None, actual: int, maximum: int) -> FieldError:
     detail = f"must have at most {_count(maximum, 'item')}" if maximum >= 0 else "has too many items"
     return FieldError(TOO_MANY, field, actual if actual >= 0 else OMIT_VALUE, detail)
-
-
-def too_few(field: Path | str | None, actual: int, minimum: int) -> FieldError:
-    detail = f"must have at least {_count(minimum, 'item')}" if minimum >= 0 else "has too few items"
-    return FieldError(TOO_FEW, field, actual, detail)
-
-
-def internal_error(field: Path | str | None, error: object) -> FieldError:
-    return FieldError(INTERNAL, field, error, str(error))
 
 
 def invalid_each(field: Path | str | None, value: str, check: Callable[[str], list[str]]) -> ErrorList:

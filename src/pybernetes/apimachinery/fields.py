@@ -89,23 +89,6 @@ def parse(text: str) -> Selector:
     return Selector(tuple(term for term in terms if term.field or term.value))
 
 
-def one_term_equal(field: str, value: str) -> Selector:
-    return Selector((Requirement(field, EQUALS, value),))
-
-
-def one_term_not_equal(field: str, value: str) -> Selector:
-    return Selector((Requirement(field, NOT_EQUALS, value),))
-
-
-def from_set(fields: Mapping[str, str]) -> Selector:
-    return Selector(tuple(Requirement(field, EQUALS, value) for field, value in sorted(fields.items())))
-
-
-def both(first: Selector, second: Selector) -> Selector:
-    """What both select."""
-    return Selector(first.requirements + second.requirements, selectable=first.selectable and second.selectable)
-
-
 def escape(value: str) -> str:
     return value.translate(_ESCAPED)
 

@@ -21,7 +21,6 @@ _QUOTE_ESCAPES = {
     '"': '\\"',
 }
 _JSON_HTML = {0x3C: "\\u003c", 0x3E: "\\u003e", 0x26: "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
-_SIMPLE_LENGTH = 256
 
 
 class Literal:

@@ -17,12 +17,6 @@ class GroupVersion(NamedTuple):
     def __str__(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def with_kind(self, kind: str) -> GroupVersionKind:
-        return GroupVersionKind(self.group, self.version, kind)
-
-    def with_resource(self, resource: str) -> GroupVersionResource:
-        return GroupVersionResource(self.group, self.version, resource)
-
 
 class GroupKind(NamedTuple):
     """A kind whatever its version."""
@@ -33,13 +27,6 @@ class GroupKind(NamedTuple):
     def __str__(self) -> str:
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
-    def with_version(self, version: str) -> GroupVersionKind:
-        return GroupVersionKind(self.group, version, self.kind)
-
-    @property
-    def empty(self) -> bool:
-        return not self.group and not self.kind
-
 
 class GroupResource(NamedTuple):
     """A resource whatever its version; its text form opens most error messages."""
@@ -49,9 +36,6 @@ class GroupResource(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.resource}.{self.group}" if self.group else self.resource
-
-    def with_version(self, version: str) -> GroupVersionResource:
-        return GroupVersionResource(self.group, version, self.resource)
 
     @property
     def empty(self) -> bool:
@@ -81,29 +65,6 @@ class GroupVersionKind(NamedTuple):
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-class GroupVersionResource(NamedTuple):
-    """A resource as one version of the API serves it."""
-
-    group: str
-    version: str
-    resource: str
-
-    def __str__(self) -> str:
-        return f"{self.group}/{self.version}, Resource={self.resource}"
-
-    @property
-    def group_version(self) -> GroupVersion:
-        return GroupVersion(self.group, self.version)
-
-    @property
-    def group_resource(self) -> GroupResource:
-        return GroupResource(self.group, self.resource)
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-
 def parse_api_version(api_version: str) -> GroupVersion:
     """`apps/v1` or `v1`; ValueError with upstream's text for anything with more slashes."""
     if api_version in {"", "/"}:
@@ -126,13 +87,6 @@ def parse_group_kind(text: str) -> GroupKind:
     """`Deployment.apps` or `Pod`."""
     kind, _, group = text.partition(".")
     return GroupKind(group, kind)
-
-
-def parse_resource_arg(text: str) -> tuple[GroupVersionResource | None, GroupResource]:
-    """`resource.version.group`, which may also be read as `resource.group`."""
-    parts = text.split(".", 2)
-    exact = GroupVersionResource(parts[2], parts[1], parts[0]) if len(parts) == 3 else None
-    return exact, parse_group_resource(text)
 
 
 def from_api_version_and_kind(api_version: str, kind: str) -> GroupVersionKind:

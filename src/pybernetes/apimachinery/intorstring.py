@@ -15,36 +15,10 @@ from pybernetes.apimachinery import goformat
 IntOrString: TypeAlias = int | str
 
 _integer = re.compile(r"[+-]?[0-9]+", re.ASCII).fullmatch
-_MAX_INT32 = 2**31 - 1
 
 
 class IntOrStringError(ValueError):
     """The value is neither a number nor a percentage; the text is upstream's."""
-
-
-def parse(text: str) -> IntOrString:
-    """A number if the text is one that fits 32 bits, else the text."""
-    if _integer(text) and -_MAX_INT32 - 1 <= int(text) <= _MAX_INT32:
-        return int(text)
-    return text
-
-
-def int_value(value: IntOrString) -> int:
-    """The number, also out of a string; 0 if it holds none."""
-    if isinstance(value, int):
-        return value
-    return int(value) if _integer(value) else 0
-
-
-def is_percent(value: IntOrString) -> bool:
-    return isinstance(value, str) and value.endswith("%")
-
-
-def percent(value: IntOrString) -> int | None:
-    """The number before the percent sign; None if there is no such thing."""
-    if isinstance(value, str) and value.endswith("%") and _integer(value[:-1]):
-        return int(value[:-1])
-    return None
 
 
 def scaled(value: IntOrString | None, total: int, *, round_up: bool) -> int:

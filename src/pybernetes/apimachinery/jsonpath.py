@@ -1,10 +1,9 @@
-"""kubectl's JSONPath: what columns of custom resources and `-o jsonpath` use.
+"""kubectl's JSONPath, as columns of custom resources use it.
 
-    jsonpath.parse('{range .items[*]}{.metadata.name}{"\\n"}{end}').render(pods)
     jsonpath.parse_path('.status.conditions[?(@.type=="Ready")].status').find(node)
 
 Names (`.a`, `['a.b']`), `[3]`, `[-1]`, `[0:4:2]`, `[a,b]`, `[*]`, `..a`, filters with == != < <= > >= or mere
-existence, literals, `range` and `end`.
+existence. What is missing is no error and leads nowhere.
 
 Upstream: client-go/util/jsonpath. Pure.
 """
@@ -22,11 +21,11 @@ from pybernetes.apimachinery import goformat
 
 
 class JSONPathError(ValueError):
-    """The template cannot be read, or names something the data does not have."""
+    """The path cannot be read, or cannot be followed in the data."""
 
 
-#: From one value to the values it leads to; the flag says whether what is missing is an error.
-Step: TypeAlias = Callable[[Any, bool], Iterator[Any]]
+#: From one value to the values it leads to.
+Step: TypeAlias = Callable[[Any], Iterator[Any]]
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -47,27 +46,21 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 class Path:
     """The steps from the root to values."""
 
-    __slots__ = ("_steps", "text")
+    __slots__ = ("_steps",)
 
-    def __init__(self, text: str, steps: tuple[Step, ...]) -> None:
-        self.text = text
+    def __init__(self, steps: tuple[Step, ...]) -> None:
         self._steps = steps
 
-    def find(self, data: Any, *, allow_missing: bool = True) -> list[Any]:
-        """The values found, in order; with allow_missing=False a name that is not there is an error."""
+    def find(self, data: Any) -> list[Any]:
+        """The values found, in order."""
         values = [data]
         for step in self._steps:
-            values = [found for value in values for found in step(value, allow_missing)]
+            values = [found for value in values for found in step(value)]
         return values
-
-    def first(self, data: Any) -> Any:
-        """The first value found, or None."""
-        found = self.find(data)
-        return found[0] if found else None
 
 
 class _Literal:
-    """Text between the braces, or a literal inside them."""
+    """A value written out in a filter."""
 
     __slots__ = ("value",)
 
@@ -75,60 +68,11 @@ class _Literal:
         self.value = value
 
 
-class _Range:
-    """What stands between `range` and `end`, done for each value."""
-
-    __slots__ = ("body", "path")
-
-    def __init__(self, path: Path, body: list[_Node]) -> None:
-        self.path = path
-        self.body = body
-
-
-_Node: TypeAlias = "_Literal | Path | _Range"
-
-
-class Template:
-    """Text with expressions in braces."""
-
-    __slots__ = ("_nodes", "text")
-
-    def __init__(self, text: str, nodes: list[_Node]) -> None:
-        self.text = text
-        self._nodes = nodes
-
-    def find(self, data: Any, *, allow_missing: bool = True) -> list[list[Any]]:
-        """For each part, in order, the values it gives."""
-        return list(_evaluate(self._nodes, data, data, allow_missing))
-
-    def render(self, data: Any, *, allow_missing: bool = False) -> str:
-        return "".join(" ".join(map(to_text, values)) for values in self.find(data, allow_missing=allow_missing))
-
-
-def _evaluate(nodes: list[_Node], data: Any, root: Any, allow_missing: bool) -> Iterator[list[Any]]:
-    for node in nodes:
-        if isinstance(node, _Literal):
-            yield [node.value]
-        elif isinstance(node, Path):
-            start = root if node.text.startswith("$") else data
-            yield node.find(start, allow_missing=allow_missing)
-        else:
-            start = root if node.path.text.startswith("$") else data
-            for value in node.path.find(start, allow_missing=allow_missing):
-                yield from _evaluate(node.body, value, root, allow_missing)
-
-
 def to_text(value: Any) -> str:
     """One value as it is printed: scalars plain, lists and maps as JSON with sorted keys."""
     if isinstance(value, dict | list):
         return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
     return "null" if value is None else goformat.value(value)
-
-
-@functools.lru_cache(maxsize=512)
-def parse(text: str) -> Template:
-    """A template; JSONPathError if it cannot be read."""
-    return _Parser(text).template()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -150,11 +94,9 @@ def parse_path(text: str) -> Path:
 
 
 def _field(name: str) -> Step:
-    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
+    def step(value: Any) -> Iterator[Any]:
         if isinstance(value, dict) and name in value:
             yield value[name]
-        elif not allow_missing and value is not None:
-            raise JSONPathError(f"{name} is not found")
 
     return step
 
@@ -163,21 +105,21 @@ def _path_step(text: str) -> Step:
     """A quoted member: dots in it part names unless escaped."""
     path = _Parser(f".{text}").path()
 
-    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
-        yield from path.find(value, allow_missing=allow_missing)
+    def step(value: Any) -> Iterator[Any]:
+        yield from path.find(value)
 
     return step
 
 
 def _union(steps: list[Step]) -> Step:
-    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
+    def step(value: Any) -> Iterator[Any]:
         for each in steps:
-            yield from each(value, allow_missing)
+            yield from each(value)
 
     return step
 
 
-def _wildcard(value: Any, allow_missing: bool) -> Iterator[Any]:
+def _wildcard(value: Any) -> Iterator[Any]:
     if isinstance(value, list):
         yield from value
     elif isinstance(value, dict):
@@ -185,39 +127,28 @@ def _wildcard(value: Any, allow_missing: bool) -> Iterator[Any]:
         yield from (value[key] for key in sorted(value))
 
 
-def _recursive(value: Any, allow_missing: bool) -> Iterator[Any]:
+def _recursive(value: Any) -> Iterator[Any]:
     """The value and everything inside it."""
     yield value
-    for inner in _wildcard(value, allow_missing):
+    for inner in _wildcard(value):
         if isinstance(inner, dict | list):
-            yield from _recursive(inner, allow_missing)
-
-
-def _lenient(inner: Step) -> Step:
-    """After `..` most places lack the name; that is no error."""
-
-    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
-        yield from inner(value, True)
-
-    return step
+            yield from _recursive(inner)
 
 
 def _index(index: int) -> Step:
-    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
+    def step(value: Any) -> Iterator[Any]:
         if value is None:
             return
         if not isinstance(value, list):
             raise JSONPathError(f"{to_text(value)} is not array or slice")
         if -len(value) <= index < len(value):
             yield value[index]
-        elif not allow_missing:
-            raise JSONPathError(f"array index out of bounds: index {index}, length {len(value)}")
 
     return step
 
 
 def _slice_of(low: int | None, high: int | None, stride: int | None) -> Step:
-    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
+    def step(value: Any) -> Iterator[Any]:
         if value is None:
             return
         if not isinstance(value, list):
@@ -228,8 +159,8 @@ def _slice_of(low: int | None, high: int | None, stride: int | None) -> Step:
 
 
 def _filter(left: Path | _Literal, symbol: str | None, right: Path | _Literal | None) -> Step:
-    def step(value: Any, allow_missing: bool) -> Iterator[Any]:
-        for item in _wildcard(value, allow_missing):
+    def step(value: Any) -> Iterator[Any]:
+        for item in _wildcard(value):
             found = _operand(left, item)
             if symbol is None or right is None:
                 if found:
@@ -259,58 +190,13 @@ def _holds(symbol: str, left: Any, right: Any) -> bool:
 
 
 class _Parser:
-    """Reads a template from left to right."""
+    """Reads a path from left to right."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.position = 0
 
-    def template(self) -> Template:
-        nodes, ended = self._nodes()
-        if ended:
-            raise JSONPathError("not in range, nothing to end")
-        return Template(self._text, nodes)
-
-    def _nodes(self) -> tuple[list[_Node], bool]:
-        """Parts up to the end of the text or the `end` of a range."""
-        nodes: list[_Node] = []
-        while self.position < len(self._text):
-            opening = self._text.find("{", self.position)
-            literal = self._text[self.position : opening if opening >= 0 else len(self._text)]
-            if literal:
-                nodes.append(_Literal(literal))
-            if opening < 0:
-                self.position = len(self._text)
-                break
-            self.position = opening + 1
-            if self._action(nodes):
-                return nodes, True
-        return nodes, False
-
-    def _action(self, nodes: list[_Node]) -> bool:
-        """What stands in one pair of braces; whether it was `end`."""
-        self._blanks()
-        if self._word("end"):
-            self._close()
-            return True
-        if self._word("range"):
-            self._blanks()
-            path = self.path()
-            self._close()
-            body, ended = self._nodes()
-            if not ended:
-                raise JSONPathError("unterminated range")
-            nodes.append(_Range(path, body))
-            return False
-        while self._peek() not in {"}", ""}:
-            literal = self._literal()
-            nodes.append(literal if literal is not None else self.path())
-            self._blanks()
-        self._close()
-        return False
-
     def path(self) -> Path:
-        start = self.position
         steps: list[Step] = []
         if self._peek() in {"$", "@"}:
             self.position += 1
@@ -324,11 +210,10 @@ class _Parser:
                 self.position += 1
                 self._dot(steps)
             else:
-                return Path(self._text[start : self.position], tuple(steps))
+                return Path(tuple(steps))
 
     def _dot(self, steps: list[Step]) -> None:
-        recursive = self._peek() == "."
-        if recursive:
+        if self._peek() == ".":
             self.position += 1
             steps.append(_recursive)
         char = self._peek()
@@ -338,8 +223,7 @@ class _Parser:
         elif char == "[" or _name(self._text, self.position) is None:
             return
         else:
-            step = _field(self._identifier())
-            steps.append(_lenient(step) if recursive else step)
+            steps.append(_field(self._identifier()))
 
     def _brackets(self) -> Step:
         self.position += 1
@@ -424,10 +308,6 @@ class _Parser:
             self.position = end
             return True
         return False
-
-    def _close(self) -> None:
-        self._blanks()
-        self._expect("}", "unclosed action")
 
     def _expect(self, char: str, message: str) -> None:
         if self._peek() != char:

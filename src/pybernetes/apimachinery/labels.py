@@ -34,7 +34,6 @@ _SYMBOLS = {EQUALS: "=", DOUBLE_EQUALS: "==", NOT_EQUALS: "!=", GREATER_THAN: ">
 _FROM_SYMBOL = {"=": EQUALS, "==": DOUBLE_EQUALS, "!=": NOT_EQUALS, ">": GREATER_THAN, "<": LESS_THAN}
 _FROM_WORD = {"in": IN, "notin": NOT_IN}
 _FROM_API = {"In": IN, "NotIn": NOT_IN, "Exists": EXISTS, "DoesNotExist": DOES_NOT_EXIST}
-_TO_API = {operator: word for word, operator in _FROM_API.items()}
 _CACHED = 4096
 
 _integer = re.compile(r"[+-]?[0-9]+").fullmatch
@@ -242,30 +241,6 @@ def _from_label_selector(
             raise SelectorError(f"{goformat.quote(word)} is not a valid label selector operator")
         requirements.append(requirement(key, operator, values))
     return Selector(requirements)
-
-
-def to_label_selector(selector: Selector) -> dict[str, Any]:
-    """The LabelSelector of an API object; SelectorError for operators it does not have."""
-    match_labels: dict[str, str] = {}
-    expressions: list[dict[str, Any]] = []
-    for req in selector.requirements:
-        if req.operator in {EQUALS, DOUBLE_EQUALS}:
-            match_labels[req.key] = req.values[0]
-        elif req.operator in _TO_API:
-            expression: dict[str, Any] = {"key": req.key, "operator": _TO_API[req.operator]}
-            if req.values:
-                expression["values"] = sorted(req.values)
-            expressions.append(expression)
-        elif req.operator in {GREATER_THAN, LESS_THAN}:
-            raise SelectorError(f"{goformat.quote(req.operator)} isn't supported in label selectors")
-        else:
-            raise SelectorError(f"{goformat.quote(req.operator)} is not a valid label selector operator")
-    result: dict[str, Any] = {}
-    if match_labels:
-        result["matchLabels"] = match_labels
-    if expressions:
-        result["matchExpressions"] = expressions
-    return result
 
 
 def format_label_selector(selector: Mapping[str, Any] | None) -> str:

@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from pybernetes.apimachinery import gvk
-
 Object = dict[str, Any]
 
 FINALIZER_ORPHAN_DEPENDENTS = "orphan"
@@ -20,7 +18,6 @@ NAMESPACE_DEFAULT = "default"
 NAMESPACE_SYSTEM = "kube-system"
 NAMESPACE_PUBLIC = "kube-public"
 NAMESPACE_NODE_LEASE = "kube-node-lease"
-NAMESPACE_ALL = ""
 
 
 def new_object(api_version: str, kind: str, name: str, namespace: str = "", **members: Any) -> Object:
@@ -64,24 +61,12 @@ def resource_version(obj: Object) -> str:
     return _read(obj).get("resourceVersion") or ""
 
 
-def generation(obj: Object) -> int:
-    return _read(obj).get("generation") or 0
-
-
 def labels(obj: Object) -> dict[str, str]:
     return _read(obj).get("labels") or {}
 
 
 def annotations(obj: Object) -> dict[str, str]:
     return _read(obj).get("annotations") or {}
-
-
-def creation_timestamp(obj: Object) -> str | None:
-    return _read(obj).get("creationTimestamp") or None
-
-
-def deletion_timestamp(obj: Object) -> str | None:
-    return _read(obj).get("deletionTimestamp") or None
 
 
 def is_deleting(obj: Object) -> bool:
@@ -126,32 +111,6 @@ def is_controlled_by(obj: Object, owner: Object) -> bool:
 def owner_reference(owner: Object) -> Object:
     """A plain reference: keeps the object only as long as the owner lives."""
     return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": name(owner), "uid": uid(owner)}
-
-
-def controller_reference(owner: Object) -> Object:
-    """A reference that claims the object and holds back a foreground deletion of the owner."""
-    return {**owner_reference(owner), "controller": True, "blockOwnerDeletion": True}
-
-
-def set_owner(obj: Object, reference: Object) -> bool:
-    """Add the reference or replace the one to the same owner; whether anything changed."""
-    references = metadata(obj).setdefault("ownerReferences", [])
-    for index, existing in enumerate(references):
-        if existing.get("uid") == reference["uid"]:
-            references[index] = reference
-            return bool(existing != reference)
-    references.append(reference)
-    return True
-
-
-def remove_owner(obj: Object, owner_uid: str) -> bool:
-    """Drop every reference to this owner; whether there was one."""
-    before = owners(obj)
-    kept = [reference for reference in before if reference.get("uid") != owner_uid]
-    if len(kept) == len(before):
-        return False
-    _set_or_drop(metadata(obj), "ownerReferences", kept)
-    return True
 
 
 # Finalizers
@@ -221,29 +180,4 @@ def set_condition(entries: list[Object], new: Object, now: str) -> bool:
     return existing != before
 
 
-def remove_condition(entries: list[Object], kind: str) -> bool:
-    """Whether it was there before."""
-    kept = [entry for entry in entries if entry.get("type") != kind]
-    removed = len(kept) != len(entries)
-    entries[:] = kept
-    return removed
-
-
 # References
-
-
-def object_reference(obj: Object) -> Object:
-    """An ObjectReference to the object, as Events carry it; empty members are left out."""
-    reference = {
-        "apiVersion": obj.get("apiVersion"),
-        "kind": obj.get("kind"),
-        "name": name(obj),
-        "namespace": namespace(obj),
-        "resourceVersion": resource_version(obj),
-        "uid": uid(obj),
-    }
-    return {member: value for member, value in reference.items() if value}
-
-
-def kind_of(obj: Object) -> gvk.GroupVersionKind:
-    return gvk.of(obj)

@@ -15,7 +15,6 @@ DNS1123_LABEL_MAX = 63
 DNS1123_SUBDOMAIN_MAX = 253
 DNS1035_LABEL_MAX = 63
 LABEL_VALUE_MAX = 63
-FIELD_MANAGER_MAX = 128
 GENERATED_SUFFIX_LENGTH = 5
 GENERATE_BASE_MAX = 63 - GENERATED_SUFFIX_LENGTH
 SAFE_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -56,16 +55,6 @@ _LABEL_KEY_TEXT = (
 )
 _LABEL_VALUE = f"({_LABEL_KEY})?"
 _LABEL_VALUE_TEXT = f"a valid label must be an empty string or {_LABEL_KEY_TEXT.removeprefix('must ')}"
-_C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
-_C_IDENTIFIER_TEXT = (
-    "a valid C identifier must start with alphabetic character or '_', "
-    "followed by a string of alphanumeric characters or '_'"
-)
-_ENV_VAR = "[-._a-zA-Z][-._a-zA-Z0-9]*"
-_ENV_VAR_TEXT = (
-    "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', "
-    "and must not start with a digit"
-)
 _RELAXED_ENV_VAR_TEXT = (
     "a valid environment variable name must consist only of printable ASCII characters other than '='"
 )
@@ -85,8 +74,6 @@ _dns1035_label = re.compile(_DNS1035_LABEL).fullmatch
 _wildcard_subdomain = re.compile(_WILDCARD_SUBDOMAIN).fullmatch
 _label_key = re.compile(_LABEL_KEY).fullmatch
 _label_value = re.compile(_LABEL_VALUE).fullmatch
-_c_identifier = re.compile(_C_IDENTIFIER).fullmatch
-_env_var = re.compile(_ENV_VAR).fullmatch
 _config_key = re.compile(_CONFIG_KEY).fullmatch
 _http_header = re.compile(_HTTP_HEADER).fullmatch
 _percent = re.compile(_PERCENT).fullmatch
@@ -168,26 +155,6 @@ def is_label_value(value: str) -> list[str]:
     return errors
 
 
-def is_prefixed_label_key(value: str) -> list[str]:
-    errors = is_qualified_name(value)
-    if not errors and "/" not in value:
-        errors.append("must include a prefix (e.g. 'example.com/key')")
-    return errors
-
-
-def is_c_identifier(value: str) -> list[str]:
-    if _c_identifier(value):
-        return []
-    return [regex_error(_C_IDENTIFIER_TEXT, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
-
-
-def is_env_var_name(value: str) -> list[str]:
-    errors = []
-    if not _env_var(value):
-        errors.append(regex_error(_ENV_VAR_TEXT, _ENV_VAR, "my.env-name", "MY_ENV.NAME", "MyEnvName1"))
-    return errors + _change_directory_prefix(value)
-
-
 def is_relaxed_env_var_name(value: str) -> list[str]:
     if not value:
         return ["environment variable name must be non-empty"]
@@ -217,19 +184,7 @@ def is_port_name(value: str) -> list[str]:
 
 
 def is_port_number(port: int) -> list[str]:
-    return is_in_range(port, 1, 65535)
-
-
-def is_in_range(value: int, low: int, high: int) -> list[str]:
-    return [] if low <= value <= high else [f"must be between {low} and {high}, inclusive"]
-
-
-def is_user_id(uid: int) -> list[str]:
-    return is_in_range(uid, 0, 2**31 - 1)
-
-
-def is_group_id(gid: int) -> list[str]:
-    return is_in_range(gid, 0, 2**31 - 1)
+    return [] if 1 <= port <= 65535 else ["must be between 1 and 65535, inclusive"]
 
 
 def is_http_header_name(value: str) -> list[str]:

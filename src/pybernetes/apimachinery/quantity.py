@@ -80,11 +80,6 @@ class Quantity:
             return f"{amount}{_DECIMAL_NAMES.get(exponent, '')}"
         return f"{amount}e{exponent}" if exponent else str(amount)
 
-    def scaled_value(self, scale: int) -> int:
-        """In units of 10**scale, rounded away from zero."""
-        shift = scale - NANO
-        return self.nano * 10**-shift if shift <= 0 else _divide_up(self.nano, 10**shift)
-
     def value(self) -> int:
         return _divide_up(self.nano, _UNIT)
 
@@ -113,9 +108,6 @@ class Quantity:
 
     def sub(self, other: Quantity) -> Quantity:
         return Quantity(self.nano - other.nano, self.format if self.nano else other.format)
-
-    def mul(self, factor: int) -> Quantity:
-        return Quantity(self.nano * factor, self.format)
 
     def neg(self) -> Quantity:
         return Quantity(-self.nano, self.format)
@@ -162,10 +154,6 @@ def canonicalize(text: Any) -> str:
 
 def from_int(value: int, form: str = DECIMAL_SI) -> Quantity:
     return Quantity(value * _UNIT, form)
-
-
-def from_milli(value: int, form: str = DECIMAL_SI) -> Quantity:
-    return Quantity(value * 10**6, form)
 
 
 def compare(first: str, second: str) -> int:

@@ -132,11 +132,6 @@ def from_unix(seconds: float) -> str:
     return format_time(datetime.fromtimestamp(seconds, UTC))
 
 
-def micro_from_unix(seconds: float) -> str:
-    """A MicroTime from seconds since 1970."""
-    return format_micro_time(datetime.fromtimestamp(seconds, UTC))
-
-
 def to_unix(text: str) -> float:
     return parse(text).timestamp()
 

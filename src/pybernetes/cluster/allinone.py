@@ -19,9 +19,7 @@ from pybernetes.controllers import context as controller_context
 from pybernetes.controllers import manager
 from pybernetes.http import server as http_server
 from pybernetes.http import tls
-from pybernetes.telemetry import logs, traces
-
-logger = logs.get("cluster")
+from pybernetes.telemetry import traces
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -17,9 +17,6 @@ from pybernetes.apimachinery import errors, intorstring, labels, timestamps
 from pybernetes.client import controller, informer, mapping, patches
 from pybernetes.controllers import pod_control
 from pybernetes.controllers.context import ControllerContext
-from pybernetes.telemetry import logs
-
-logger = logs.get("disruption")
 
 DELETION_TIMEOUT = 120.0
 _ALLOWED = "DisruptionAllowed"

@@ -179,8 +179,3 @@ def identity(der: bytes) -> Identity:
 def expiry(certificate: bytes) -> datetime.datetime:
     """When a PEM certificate ends."""
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
-
-
-def to_der(certificate: bytes) -> bytes:
-    """PEM to DER."""
-    return x509.load_pem_x509_certificate(certificate).public_bytes(serialization.Encoding.DER)

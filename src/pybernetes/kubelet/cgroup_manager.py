@@ -3,7 +3,6 @@
 Upstream: pkg/kubelet/cm (cgroup_manager_linux.go, pod_container_manager_linux.go), opencontainers/cgroups.
 """
 
-import logging
 import os
 import pathlib
 import signal
@@ -12,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pybernetes.api import qos
 from pybernetes.api.types import core
 from pybernetes.kubelet import cgroups, resources
-
-logger = logging.getLogger(__name__)
 
 _ROOT = pathlib.Path("/sys/fs/cgroup")
 _WANTED_V2 = ("cpu", "cpuset", "memory", "pids", "hugetlb")

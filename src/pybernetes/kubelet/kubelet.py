@@ -12,7 +12,6 @@ Path: 14 kubelet decides the actions. Upstream: pkg/kubelet/kubelet.go (syncLoop
 
 import asyncio
 import dataclasses
-import logging
 import pathlib
 import ssl
 
@@ -59,8 +58,6 @@ from pybernetes.kubelet import config as configs
 from pybernetes.kubelet.cri import convert, runtime
 from pybernetes.kubelet.volumes import certificates, manager, objects
 from pybernetes.telemetry import traces
-
-logger = logging.getLogger(__name__)
 
 
 class Kubelet:

@@ -14,7 +14,6 @@ from pybernetes.client import rest, transport
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "kube-node-lease"
-_MAX_FAILURES = 5
 
 
 class NodeLease:

@@ -12,7 +12,6 @@ Upstream: pkg/kubelet/prober (worker.go, prober_manager.go, results).
 
 import asyncio
 import enum
-import logging
 from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
@@ -20,8 +19,6 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.kubelet import pod_status, probes, recording, runtime_status
 from pybernetes.kubelet.cri import runtime
-
-logger = logging.getLogger(__name__)
 
 
 class Kind(enum.Enum):

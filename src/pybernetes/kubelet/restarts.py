@@ -57,12 +57,3 @@ def regular_container_created(pod: core.Pod, status: runtime_status.PodStatus) -
         (found := status.find(container.name)) is not None and found.state is not runtime.ContainerState.UNKNOWN
         for container in pod.spec.containers
     )
-
-
-def regular_container_active(pod: core.Pod, status: runtime_status.PodStatus) -> bool:
-    """Whether any regular container has started in the current sandbox."""
-    started = (runtime.ContainerState.RUNNING, runtime.ContainerState.EXITED)
-    return any(
-        (found := status.find_active(container.name)) is not None and found.state in started
-        for container in pod.spec.containers
-    )

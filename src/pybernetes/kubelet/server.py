@@ -11,7 +11,6 @@ Upstream: pkg/kubelet/server/server.go, apiserver/pkg/util/proxy (streamtranslat
 
 import dataclasses
 import datetime
-import logging
 import pathlib
 import ssl
 from collections.abc import Callable, Coroutine
@@ -29,8 +28,6 @@ from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import log_source, runtime_status, serving_auth, stats
 from pybernetes.kubelet.cri import logs, runtime
 from pybernetes.telemetry import metrics
-
-logger = logging.getLogger(__name__)
 
 _TEXT = "text/plain; charset=utf-8"
 

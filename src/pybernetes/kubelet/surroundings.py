@@ -5,7 +5,6 @@ Upstream: pkg/kubelet/kubelet_pods.go (GenerateRunContainerOptions, makeMounts).
 """
 
 import dataclasses
-import logging
 import pathlib
 import secrets
 from collections.abc import Callable, Mapping
@@ -15,8 +14,6 @@ from pybernetes.kubelet import config as configs
 from pybernetes.kubelet import container_starter, environment, naming, runtime_status
 from pybernetes.kubelet.cri import convert
 from pybernetes.kubelet.volumes import manager, objects
-
-logger = logging.getLogger(__name__)
 
 
 class RealSurroundings:

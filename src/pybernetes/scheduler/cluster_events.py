@@ -4,7 +4,7 @@ Plugins register for events (`resource`, `actions`) and may look closer with a h
 against that. Upstream: pkg/scheduler/framework/events.go, kube-scheduler/framework/types.go. Pure.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pybernetes.api import pod_requests
@@ -22,7 +22,6 @@ CSI_NODE = "storage.k8s.io/CSINode"
 CSI_DRIVER = "storage.k8s.io/CSIDriver"
 CSI_STORAGE_CAPACITY = "storage.k8s.io/CSIStorageCapacity"
 STORAGE_CLASS = "storage.k8s.io/StorageClass"
-VOLUME_ATTACHMENT = "storage.k8s.io/VolumeAttachment"
 WILD_CARD = "*"
 
 _NAMES = (
@@ -84,11 +83,8 @@ class ClusterEvent(NamedTuple):
 
 
 ASSIGNED_POD_ADD = ClusterEvent(ASSIGNED_POD, ADD)
-ASSIGNED_POD_UPDATE = ClusterEvent(ASSIGNED_POD, UPDATE)
 ASSIGNED_POD_DELETE = ClusterEvent(ASSIGNED_POD, DELETE)
 UNSCHEDULED_POD_ADD = ClusterEvent(UNSCHEDULED_POD, ADD)
-UNSCHEDULED_POD_UPDATE = ClusterEvent(UNSCHEDULED_POD, UPDATE)
-UNSCHEDULED_POD_DELETE = ClusterEvent(UNSCHEDULED_POD, DELETE)
 NODE_ADD = ClusterEvent(NODE, ADD)
 NODE_DELETE = ClusterEvent(NODE, DELETE)
 UNSCHEDULABLE_TIMEOUT = ClusterEvent(WILD_CARD, ALL, "UnschedulableTimeout")
@@ -117,11 +113,6 @@ def matches(registered: ClusterEvent, happened: ClusterEvent) -> bool:
         resource in (WILD_CARD, happened.resource)
         or (resource == POD and happened.resource in (ASSIGNED_POD, UNSCHEDULED_POD, TARGET_POD))
     ) and bool(registered.actions & happened.actions and happened.actions <= registered.actions)
-
-
-def matches_any(happened: ClusterEvent, registered: Iterable[ClusterEvent]) -> bool:
-    """Whether one of the registrations covers what happened."""
-    return any(matches(one, happened) for one in registered)
 
 
 def pod_changes(new: core.Pod, old: core.Pod, *, target: bool) -> list[ClusterEvent]:

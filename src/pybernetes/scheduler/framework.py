@@ -12,15 +12,12 @@ Upstream: kube-scheduler/framework/interface.go, pkg/scheduler/framework. Pure.
 """
 
 import enum
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pybernetes.api.types import core
 from pybernetes.scheduler.cluster_events import EventWithHint
 from pybernetes.scheduler.node_info import ImageState, NodeInfo, PodInfo
-
-logger = logging.getLogger("pybernetes.scheduler")
 
 MAX_NODE_SCORE = 100
 
@@ -81,11 +78,6 @@ class Status:
 
     def __repr__(self) -> str:
         return f"<{_CODE_NAMES[self.code]} {self.plugin}: {self.message}>"
-
-
-def code_name(status: Status | None) -> str:
-    """As metrics name an outcome."""
-    return "Success" if status is None else _CODE_NAMES[status.code]
 
 
 def unschedulable(plugin: str, *reasons: str) -> Status:

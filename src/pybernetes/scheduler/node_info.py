@@ -13,7 +13,6 @@ from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import labels, quantity
 
 _generations = itertools.count(1)
-_NO_SCALARS: Mapping[str, int] = {}
 
 
 class CacheCorrupted(Exception):
@@ -72,11 +71,6 @@ def is_scalar(name: str) -> bool:
     if name.startswith((pod_requests.HUGE_PAGES, "attachable-volumes-")):
         return True
     return "/" in name and not name.startswith("requests.")
-
-
-def is_extended(name: str) -> bool:
-    """A resource of somebody outside Kubernetes, such as a device plugin."""
-    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
 
 
 class AffinityTerm(NamedTuple):

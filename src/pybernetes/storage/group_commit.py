@@ -26,9 +26,7 @@ GROUP = 256
 """Writes in one transaction at most."""
 
 Job = Callable[[], None]
-Done = Callable[[Exception | None], None]
 Settle = Callable[[Sequence[Event], int], None]
-Outcome = Event | backend.StorageError
 Waiting = tuple[Write, asyncio.Future[Record]]
 
 logger = logging.getLogger(__name__)

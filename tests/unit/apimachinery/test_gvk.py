@@ -13,7 +13,6 @@ def test_text_forms() -> None:
     assert str(gvk.GroupKind("apps", "Deployment")) == "Deployment.apps"
     assert str(gvk.GroupVersionKind("apps", "v1", "Deployment")) == "apps/v1, Kind=Deployment"
     assert str(gvk.GroupVersionKind("", "v1", "Pod")) == "/v1, Kind=Pod"
-    assert str(gvk.GroupVersionResource("", "v1", "pods")) == "/v1, Resource=pods"
     assert str(gvk.GroupVersion("", "v1")) == "v1"
 
 
@@ -24,8 +23,4 @@ def test_parse() -> None:
     with pytest.raises(ValueError, match="unexpected GroupVersion string: a/b/c"):
         gvk.parse_api_version("a/b/c")
     assert gvk.parse_group_resource("a.b.c") == gvk.GroupResource("b.c", "a")
-    assert gvk.parse_resource_arg("deployments.v1.apps") == (
-        gvk.GroupVersionResource("apps", "v1", "deployments"),
-        gvk.GroupResource("v1.apps", "deployments"),
-    )
     assert gvk.of({"apiVersion": "apps/v1", "kind": "Deployment"}).api_version == "apps/v1"

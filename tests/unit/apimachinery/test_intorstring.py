@@ -27,13 +27,3 @@ def test_errors(value: str | None, message: str) -> None:
     with pytest.raises(intorstring.IntOrStringError) as caught:
         intorstring.scaled(value, 10, round_up=True)
     assert str(caught.value) == message
-
-
-def test_parse() -> None:
-    assert intorstring.parse("80") == 80
-    assert intorstring.parse("http") == "http"
-    assert intorstring.parse("3000000000") == "3000000000"
-    assert intorstring.int_value("7") == 7
-    assert intorstring.int_value("x") == 0
-    assert intorstring.percent("30%") == 30
-    assert intorstring.percent(30) is None

@@ -82,20 +82,6 @@ def test_requires_exact(text: str, key: str, value: str | None) -> None:
     assert labels.parse(text).requires_exact(key) == value
 
 
-def test_to_label_selector() -> None:
-    selector = labels.parse("a=1,b in (y,x),!c,d")
-    assert labels.to_label_selector(selector) == {
-        "matchLabels": {"a": "1"},
-        "matchExpressions": [
-            {"key": "b", "operator": "In", "values": ["x", "y"]},
-            {"key": "c", "operator": "DoesNotExist"},
-            {"key": "d", "operator": "Exists"},
-        ],
-    }
-    with pytest.raises(labels.SelectorError, match='"gt" isn\'t supported in label selectors'):
-        labels.to_label_selector(labels.parse("a>1"))
-
-
 def test_format() -> None:
     assert labels.format_label_selector({"matchLabels": {"b": "1", "a": "2"}}) == "a=2,b=1"
     assert labels.format_label_selector({}) == "<none>"

@@ -16,8 +16,6 @@ CHECKS: list[names.NameCheck] = [
     names.is_dns1035_label,
     names.is_qualified_name,
     names.is_label_value,
-    names.is_c_identifier,
-    names.is_env_var_name,
     names.is_relaxed_env_var_name,
     names.is_config_map_key,
     names.is_port_name,
@@ -55,12 +53,6 @@ def test_prefixes_may_end_with_a_dash(value: str, expected: list[str]) -> None:
 )
 def test_path_segments(value: str, expected: list[str]) -> None:
     assert names.is_path_segment_name(value) == expected
-
-
-def test_ranges() -> None:
-    assert names.is_port_number(0) == ["must be between 1 and 65535, inclusive"]
-    assert names.is_port_number(65535) == []
-    assert names.is_user_id(-1) == ["must be between 0 and 2147483647, inclusive"]
 
 
 def test_safe_encode_string() -> None:

@@ -78,7 +78,7 @@ def _port(found: fieldpath.ErrorList, where: str, given: Object, *, named: bool)
 
 
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-MOST_ADDRESSES, MOST_ENDPOINTS, MOST_PORTS, MOST_HINTS, MOST_LABELS = 100, 1000, 20000, 8, 16
+MOST_ADDRESSES, MOST_ENDPOINTS, MOST_PORTS, MOST_HINTS = 100, 1000, 20000, 8
 
 
 def endpoint_slice(found: fieldpath.ErrorList, obj: Object) -> None:

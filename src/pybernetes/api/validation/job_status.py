@@ -11,7 +11,6 @@ from pybernetes.api.validation import formats, job
 from pybernetes.api.validation.formats import Object
 from pybernetes.apimachinery import fieldpath, timestamps
 
-CONDITIONS = "status.conditions"
 OMIT = fieldpath.OMIT_VALUE
 TERMINAL = ("Failed", "Complete", "FailureTarget")
 

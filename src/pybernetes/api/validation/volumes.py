@@ -11,7 +11,6 @@ from pybernetes.api.validation import claims, formats, labels, projected, volume
 from pybernetes.api.validation.formats import Object
 from pybernetes.apimachinery import fieldpath
 
-MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 EMPTY_DIR_MODE = "must be a number between 0 and 01777 (octal), both inclusive"
 HOST_PATH_TYPES = (
     "",

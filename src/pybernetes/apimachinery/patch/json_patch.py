@@ -14,7 +14,6 @@ from pybernetes.apimachinery import goformat
 from pybernetes.apimachinery.patch import values
 
 PatchError = values.PatchError
-MAX_OPERATIONS = 10_000
 
 _integer = re.compile(r"[+-]?[0-9]+", re.ASCII).fullmatch
 _MISSING = "missing value"

@@ -86,10 +86,6 @@ class VersionedSet:
             return paths.touches(self._raw)
         return not self.fields.intersection(paths).empty
 
-    @property
-    def is_read(self) -> bool:
-        return self._fields is not None
-
     def to_fields(self) -> dict[str, Any]:
         return self._raw if self._raw is not None else self.fields.to_fields()
 

@@ -29,8 +29,6 @@ SET_ELEMENT_ORDER = "$setElementOrder"
 BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
 BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
 BAD_ELEMENT_ORDER = "invalid patch format of setElementOrder list"
-UNSUPPORTED = "strategic merge patch format is not supported"
-LIST_OF_LISTS = "lists of lists are not supported"
 
 
 class Field(NamedTuple):

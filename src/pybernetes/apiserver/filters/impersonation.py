@@ -14,7 +14,6 @@ from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.filters import authorization
 from pybernetes.http import messages
 
-PREFIX = "impersonate-"
 USER, GROUP, UID, EXTRA = "impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-"
 NAMED = (USER, GROUP, UID)
 ACCOUNT = "system:serviceaccount:"

@@ -28,8 +28,6 @@ HOP_BY_HOP = frozenset(
         "authorization",
     }
 )
-FORWARDED = "x-forwarded-"
-KEEP_ON_UPGRADE = ("sec-websocket-", "x-stream-protocol-version")
 
 
 async def relay(context: contexts.RequestContext, client: http_client.HttpClient, url: str) -> contexts.AnyResponse:

@@ -18,7 +18,6 @@ Object = dict[str, Any]
 MINIMUM = 600
 MAXIMUM = 2**32
 DEFAULT = 3600
-EXTENDED = 365 * 24 * 3600
 BINDABLE = {("v1", "Pod"): ("pods", "pod"), ("v1", "Secret"): ("secrets", "secret"), ("v1", "Node"): ("nodes", "node")}
 SPEC = fieldpath.Path("spec")
 REQUEST = "TokenRequest.authentication.k8s.io"

@@ -18,7 +18,6 @@ from pybernetes.apiserver.verbs import negotiate
 from pybernetes.storage import cached, listing
 
 META = "meta.k8s.io"
-DELETE_OPTIONS = gvk.GroupVersionKind("", "v1", "DeleteOptions")
 VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 EXACT, NOT_OLDER = listing.EXACT, listing.NOT_OLDER_THAN
 

@@ -20,8 +20,6 @@ SERVER, MANAGER, SCHEDULER, KUBELET, CLIENT = (
     "kubelet",
     "kubectl",
 )
-NOTHING_HAPPENS = frozenset((18, 36))
-"""Steps that consist in nobody doing anything."""
 ONCE = range(1, 6)
 APPLY = range(6, 29)
 END = range(29, 34)

@@ -15,9 +15,7 @@ from pybernetes.client import controller, informer, patches, workqueue
 from pybernetes.controllers import pod_control, service_pods
 from pybernetes.controllers.context import ControllerContext
 from pybernetes.controllers.endpointslice import reconcile, tracker
-from pybernetes.telemetry import logs, traces
-
-logger = logs.get("endpointslice")
+from pybernetes.telemetry import traces
 
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 MAX_RETRIES = 15

@@ -20,7 +20,6 @@ from pybernetes.apimachinery.patch import (
     fieldset,
     json_patch,
     merge,
-    scale_fields,
     strategic,
     typeschema,
     values,
@@ -172,19 +171,9 @@ class Server:
 
     def scale(self, body: dict[str, Any], name: str) -> dict[str, Any]:
         assert self.live is not None
-        at = {self.live["apiVersion"]: ("f:spec", "f:replicas")}
-        entries = self.live["metadata"]["managedFields"]
-        between = scale_fields.ScaleFields(entries, self.live["apiVersion"], at)
-        before = {
-            "apiVersion": "autoscaling/v1",
-            "kind": "Scale",
-            "metadata": {"name": "m", "uid": "u", "managedFields": between.to_subresource()},
-            "spec": {"replicas": self.live["spec"]["replicas"]},
-        }
-        after = self.manager(before, "scale").update(before, merge.apply(before, body), name, now=NOW)
-        self.live["spec"]["replicas"] = after["spec"]["replicas"]
-        self.live["metadata"]["managedFields"] = between.to_parent(after["metadata"].get("managedFields"))
-        return self.live
+        scaled = merge.apply({"spec": {"replicas": self.live["spec"]["replicas"]}}, body)
+        new = {**self.live, "spec": {**self.live["spec"], "replicas": scaled["spec"]["replicas"]}}
+        return self.store(self.manager(self.live, "scale").update(self.live, new, name, now=NOW))
 
 
 def default(obj: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from pybernetes.apiserver.registry.allocators import ranges, services
 from pybernetes.apiserver.registry.strategy import Object
 
 SPEC = fieldpath.Path("spec")
-ADDRESSED = ("ClusterIP", "NodePort", "LoadBalancer")
 WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
 NONE = "None"
 
