@@ -71,6 +71,7 @@ def prepare(connection: Any) -> None:
             raise backend.Unavailable(f"the store is damaged ({' '.join(finding.split())}): restore a backup")
     version = connection.execute("PRAGMA user_version").get
     if version == SCHEMA_VERSION:
+        _check_values(connection)
         return
     if version > SCHEMA_VERSION:
         raise backend.Unavailable(f"the store was written by a newer version (schema {version})")
@@ -80,6 +81,13 @@ def prepare(connection: Any) -> None:
         connection.execute((pathlib.Path(__file__).parent / "schema.sql").read_text())
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _check_values(connection: Any) -> None:
+    """A page of a value may be damaged without a trace in the file's structure: every value must be JSON."""
+    damaged = "SELECT key, revision FROM log WHERE NOT json_valid(CAST(value AS TEXT)) LIMIT 1"
+    for key, revision in connection.execute(damaged):
+        raise backend.Unavailable(f"the store is damaged ({key} at revision {revision}): restore a backup")
 
 
 def rollback(connection: Any) -> None:

@@ -113,5 +113,6 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         for finding in findings:
             print(finding)
-        print(f"{path}: {'nothing is wrong' if not findings else f'{len(findings)} problem(s)'}")
+        said = f"{len(findings)} problem(s): the store is damaged, restore a backup" if findings else "nothing is wrong"
+        print(f"{path}: {said}")
     return 1 if findings else 0
