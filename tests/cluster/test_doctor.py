@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,14 +15,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from pybernetes.aio import clock as clocks
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import doctor, findings
+from pybernetes.cluster import doctor, findings, pki, states
 from pybernetes.crypto import certs
 
 KEEP = ("PATH", "PYTHONPATH")
 PROGRAM = ("-m", "pybernetes")
 WITHOUT_PACKAGE = "import sys; sys.modules['msgspec'] = None; from pybernetes.cli import main; sys.exit(main.main())"
 NO_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000") if os.geteuid() == 0 else ()
+pytestmark = pytest.mark.slow
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 
 
@@ -43,11 +46,15 @@ class Home:
         line = [*before, sys.executable, *program, command, *words, *whose]
         return subprocess.run(line, capture_output=True, text=True, env=self.environment, timeout=100, check=False)
 
+    def rows(self, before: tuple[str, ...] = ()) -> list[dict[str, str]]:
+        """What the doctor says."""
+        rows: list[dict[str, str]] = json.loads(self.run("doctor", "-o", "json", before=before).stdout)
+        assert all(row["fix"] and row["cost"] and row["meaning"] for row in rows)
+        return rows
+
     def found(self, before: tuple[str, ...] = ()) -> dict[str, str]:
         """What the doctor finds."""
-        rows = json.loads(self.run("doctor", "-o", "json", before=before).stdout)
-        assert all(row["fix"] and row["cost"] and row["meaning"] for row in rows)
-        return {row["finding"]: row["seen"] for row in rows}
+        return {row["finding"]: row["seen"] for row in self.rows(before)}
 
     def failure(self, *words: str, before: tuple[str, ...] = (), program: tuple[str, ...] = PROGRAM) -> str:
         """The finding that a failing `up` names."""
@@ -97,6 +104,32 @@ def _locked(home: Home) -> None:
     home.kubeconfig.with_name("kubeconfig.lock").touch()
 
 
+def _half_a_kubeconfig(home: Home) -> None:
+    home.kubeconfig.write_text('{"clusters":')
+
+
+def _no_entries(home: Home) -> None:
+    home.kubeconfig.write_text("clusters: 3")
+
+
+def _folders(home: Home) -> None:
+    home.configure().config.unlink()
+    configs.Paths(home.data).config.mkdir()
+
+
+def _wrong_values(home: Home) -> None:
+    home.configure(pod_range="junk")
+
+
+def _damaged_key(name: str) -> Callable[[Home], None]:
+    def damage(home: Home) -> None:
+        keys = pki.Pki(home.configure(port=0).pki, clocks.RealClock())
+        keys.ensure(())
+        keys.key_path(name).write_text("junk")
+
+    return damage
+
+
 def _no_folder(home: Home) -> None:
     home.data.write_text("a file")
 
@@ -114,6 +147,13 @@ FAILURES: dict[str, tuple[Callable[[Home], None], tuple[str, ...], str, str]] = 
     "no etcd": (_nothing, ("--port", "0", "--etcd-servers", "http://127.0.0.1:1"), "etcd", ""),
     "a wrong flag": (_nothing, ("--port", "0", "--controller-manager-arg=--none"), "process", ""),
     "a damaged configuration": (_damage, (), "configuration", "cluster.json is damaged"),
+    "too many nodes": (_nothing, ("--simulated-nodes", "100000"), "settings", ""),
+    "a folder as configuration": (_folders, (), "configuration", "Is a directory"),
+    "a configuration that cannot be": (_wrong_values, (), "configuration", "junk"),
+    "half a kubeconfig": (_half_a_kubeconfig, (), "kubeconfig", "truncated"),
+    "a kubeconfig without entries": (_no_entries, (), "kubeconfig", "no list of entries"),
+    "a damaged authority": (_damaged_key("ca"), (), "certificates", "ca.crt"),
+    "a damaged signing key": (_damaged_key("sa"), (), "certificates", "sa.key"),
     "a damaged store": (_no_database, (), "store", ""),
     "another's entry": (_foreign, (), "kubeconfig", "is not ours"),
     "a locked kubeconfig": (_locked, (), "kubeconfig", "another program"),
@@ -224,17 +264,44 @@ def test_what_a_dead_cluster_left(home: Home) -> None:
     assert "left-over" not in home.found()
 
 
-def test_old_certificates_and_files_of_the_future(home: Home) -> None:
-    paths = home.configure()
+@pytest.mark.node
+def test_what_a_killed_node_left(home: Home) -> None:
+    assert home.run("up", "--port", "0").returncode == 0
+    assert not {"left-over", "process"} & home.found().keys()
+    for state in states.Running(configs.Paths(home.data)).running():
+        os.kill(state.pid, signal.SIGKILL)
+    left = [row["seen"].split()[0] for row in home.rows() if row["finding"] == "left-over"]
+    assert {"link", "containerd", "rules:"} <= set(left)
+    assert home.run("down", "--delete").returncode == 0
+    assert "left-over" not in home.found()
+
+
+def test_certificates_that_are_no_good_are_found_and_made_anew(home: Home) -> None:
+    paths = home.configure(port=0)
+    keys = pki.Pki(paths.pki, clocks.RealClock())
+    keys.ensure(())
     past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    (paths.pki / "old.crt").write_bytes(certs.new_authority("old", now=past, lifetime=certs.YEAR).certificate)
-    (paths.pki / "bad.crt").write_text("nothing")
-    os.utime(paths.config, (4_102_444_800, 4_102_444_800))
-    rows = json.loads(home.run("doctor", "-o", "json").stdout)
-    ended = {row["seen"].split()[0]: row["fix"] for row in rows if row["finding"] == "certificates"}
-    assert ended.keys() == {str(paths.pki / "old.crt"), str(paths.pki / "bad.crt")}
-    assert ended[str(paths.pki / "bad.crt")] == f"rm {paths.pki / 'bad.crt'}"
-    assert any(row["finding"] == "clock" for row in rows)
+    others = certs.new_authority("kubernetes", now=past)
+    for name, pair in {
+        "admin": certs.issue(keys.authority(), certs.Request("admin"), now=past, lifetime=certs.YEAR),
+        "apiserver": certs.issue(others, certs.Request("server"), now=past, lifetime=certs.YEAR),
+        "kube-scheduler": certs.Pair(b"junk", b"junk"),
+    }.items():
+        keys.key_path(name).write_bytes(pair.key)
+        keys.certificate_path(name).write_bytes(pair.certificate)
+    seen = sorted(row["seen"] for row in home.rows() if row["finding"] == "certificates")
+    assert [one.split()[0].strip(":") for one in seen] == [
+        str(keys.certificate_path(name)) for name in ("admin", "apiserver", "kube-scheduler")
+    ]
+    assert "ended 2020-12-31" in seen[0]
+    assert "another authority" in seen[1]
+    assert home.run("up", "--no-node").returncode == 0
+    assert "certificates" not in home.found()
+
+
+def test_files_of_the_future(home: Home) -> None:
+    os.utime(home.configure().config, (4_102_444_800, 4_102_444_800))
+    assert "is from the future" in home.found()["clock"]
 
 
 def test_a_finding_is_explained(home: Home) -> None:

@@ -141,7 +141,10 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     """The content of one file, as it is."""
     text = path.read_bytes()
     if text.lstrip()[:1] == b"{":
-        content = msgspec.json.decode(text)
+        try:
+            content = msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise KubeconfigError(f"error loading config file {str(path)!r}: {error}") from error
     else:
         try:
             content = simple_yaml.parse(text.decode("utf-8"))
@@ -151,6 +154,10 @@ def read(path: pathlib.Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise KubeconfigError(f"error loading config file {str(path)!r}: not a mapping")
+    for plural in _LISTS:
+        listed = content.get(plural) or []
+        if not isinstance(listed, list) or not all(isinstance(named, dict) for named in listed):
+            raise KubeconfigError(f"error loading config file {str(path)!r}: {plural} is no list of entries")
     return content
 
 
@@ -223,11 +230,11 @@ def check_access(path: pathlib.Path, name: str) -> None:
     path = pathlib.Path(os.path.realpath(path))
     if _lock(path).exists():
         raise KubeconfigError(f"open {_lock(path)}: file exists (another program is changing the kubeconfig)")
-    place = path.parent
-    while not place.exists():
-        place = place.parent
+    place = next(one for one in path.parents if one.exists())
     if not os.access(place, os.W_OK | os.X_OK):
         raise KubeconfigError(f"open {path}: {place} cannot be written")
+    if path.is_dir():
+        raise KubeconfigError(f"open {path}: is a directory")
     if path.exists():
         content = read(path)
         for plural in _LISTS:

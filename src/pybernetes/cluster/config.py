@@ -24,6 +24,7 @@ SERVICE_RANGE = "10.96.0.0/16"
 NODE_PREFIX = 24
 SIMULATED_PREFIX = 25
 """Of a simulated node's pod range, unless there are very many: room for the 110 Pods of a kubelet."""
+SMALLEST_PREFIX = 30
 HOST_NODE = 1
 """The index of the node that shares the machine's network; every other has a network namespace of its own."""
 STORAGES = ("sqlite", "memory", "etcd")
@@ -76,6 +77,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         room = (1 << max(0, NODE_PREFIX - pods.prefixlen - 1)) - 1
         if max(self.nodes, default=0) > room:
             raise ConfigError(f"pod range {pods} has room for {room} real nodes; choose another with --pod-range")
+        if self.simulated_prefix > SMALLEST_PREFIX:
+            raise ConfigError(f"pod range {pods} has no room for so many nodes; choose another with --pod-range")
 
     def service_address(self, index: int) -> str:
         """The address at that place of the service range: 1 is `kubernetes`, 10 the cluster DNS."""
@@ -238,8 +241,10 @@ def load(paths: Paths) -> ClusterConfig | None:
     if not paths.config.exists():
         return None
     try:
-        return msgspec.json.decode(paths.config.read_bytes(), type=ClusterConfig)
-    except msgspec.DecodeError as error:
+        config = msgspec.json.decode(paths.config.read_bytes(), type=ClusterConfig)
+        config.check()
+        return config
+    except (msgspec.DecodeError, IsADirectoryError, ConfigError) as error:
         raise ConfigError(
             f"{paths.config} is damaged ({error}); restore it, or start over with `down --delete`",
             "configuration",

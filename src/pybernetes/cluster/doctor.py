@@ -21,7 +21,7 @@ import yaml
 from pybernetes.aio import clock as clocks
 from pybernetes.client import kubeconfig
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import machine, network, nodes, runtime, states
+from pybernetes.cluster import machine, network, nodes, pki, runtime, states
 from pybernetes.cluster.findings import Seen
 from pybernetes.crypto import certs
 from pybernetes.proxy import apply as tables
@@ -238,14 +238,22 @@ def _store(patient: Patient) -> Found:
 
 def _certificates(patient: Patient) -> Found:
     now = clocks.RealClock().now()
-    for path in sorted(patient.paths.pki.glob("*.crt")) if patient.readable else ():
+    files, anew = patient.paths.pki, f"rm -r {patient.paths.pki}, then pybernetes up: all are made anew"
+    for path in sorted(files.glob("*.crt")) if patient.readable else ():
+        fix = anew if path.stem == "ca" else ""
         try:
-            end = certs.expiry(path.read_bytes())
-        except ValueError as error:
-            yield Seen("certificates", f"{path} is damaged: {error}", f"rm {path}")
+            end = certs.check(pki.read_pair(files, path.stem), (files / "ca.crt").read_bytes())
+        except (ValueError, FileNotFoundError) as error:
+            yield Seen("certificates", f"{path}: {error}", fix)
             continue
         if end < now:
-            yield Seen("certificates", f"{path} ended {end:%Y-%m-%d}")
+            yield Seen("certificates", f"{path} ended {end:%Y-%m-%d}", fix)
+    try:
+        certs.check_key((files / "sa.key").read_bytes() if patient.readable else certs.new_key())
+    except FileNotFoundError:  # it never ran
+        return
+    except ValueError as error:
+        yield Seen("certificates", f"{files / 'sa.key'}: {error}", anew)
 
 
 def _process(patient: Patient) -> Found:

@@ -56,7 +56,9 @@ FINDINGS: dict[str, Finding] = {
     "etcd": Finding(STOPS, "no etcd answers, or it does not let us in", "--etcd-servers, --etcd-cafile; start etcd"),
     "snapshot": Finding(STOPS, "the snapshot is not there, or damaged", "pybernetes snapshot list"),
     "store": Finding(STOPS, "the store is damaged", "pybernetes storage restore FILE; docs/storage.md tells how"),
-    "certificates": Finding(STOPS, "a certificate has ended", "pybernetes down, then up: it is made anew"),
+    "certificates": Finding(
+        STOPS, "a certificate or key is damaged, or has ended", "pybernetes down, then up makes another"
+    ),
     "kubeconfig": Finding(STOPS, "the kubeconfig is not ours to change, or has another's entry", "--kubeconfig FILE"),
     "left-over": Finding(
         LIMITS, "something of a cluster that does not run is still there", "pybernetes up, then down --delete"
@@ -91,12 +93,12 @@ class Failure(Exception):
 
 
 _REFUSALS = {
-    "disk": (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO),
-    "port": (errno.EADDRINUSE,),
-    "limits": (errno.EMFILE, errno.ENFILE, errno.EAGAIN),
-    "memory": (errno.ENOMEM,),
+    "disk": "ENOSPC EDQUOT EROFS EACCES EPERM ENOTDIR EISDIR ENAMETOOLONG EIO",
+    "port": "EADDRINUSE",
+    "limits": "EMFILE ENFILE EAGAIN",
+    "memory": "ENOMEM",
 }
-_BY_NUMBER = {number: finding for finding, numbers in _REFUSALS.items() for number in numbers}
+_BY_NUMBER = {getattr(errno, name): finding for finding, names in _REFUSALS.items() for name in names.split()}
 
 
 def of(error: BaseException) -> str:

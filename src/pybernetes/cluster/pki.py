@@ -13,6 +13,7 @@ import socket
 
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import config as configs
+from pybernetes.cluster import findings
 from pybernetes.crypto import certs
 
 RENEW_BEFORE = datetime.timedelta(days=30)
@@ -75,22 +76,31 @@ class Pki:
         """A certificate authority, made on first use."""
         if not self.certificate_path(name).exists() or not self.key_path(name).exists():
             self._write(name, certs.new_authority("kubernetes", now=self._clock.now()))
-        return self.pair(name)
+        pair = self.pair(name)
+        try:
+            certs.check(pair, pair.certificate)
+        except ValueError as error:
+            raise findings.Failure(f"{self.certificate_path(name)}: {error}", "certificates") from error
+        return pair
 
     def ensure(self, leaves: tuple[Leaf, ...]) -> None:
-        """Make every certificate that is missing or near its end, and the service accounts' signing key."""
+        """Make every certificate that is missing, no good or near its end, and the service accounts' signing key."""
         authority = self.authority()
         for leaf in leaves:
-            if not self._good(leaf.name):
+            if not self._good(leaf.name, authority):
                 self._write(leaf.name, certs.issue(authority, leaf.request, now=self._clock.now(), lifetime=LIFETIME))
         if not self.key_path("sa").exists():
             write_private(self.key_path("sa"), certs.new_key())
+        try:
+            certs.check_key(self.key_path("sa").read_bytes())
+        except ValueError as error:
+            raise findings.Failure(f"{self.key_path('sa')}: {error}", "certificates") from error
 
-    def _good(self, name: str) -> bool:
-        path = self.certificate_path(name)
-        if not path.exists() or not self.key_path(name).exists():
+    def _good(self, name: str, authority: certs.Pair) -> bool:
+        try:
+            return certs.check(self.pair(name), authority.certificate) - self._clock.now() > RENEW_BEFORE
+        except (FileNotFoundError, ValueError):
             return False
-        return certs.expiry(path.read_bytes()) - self._clock.now() > RENEW_BEFORE
 
     def pair(self, name: str) -> certs.Pair:
         """A certificate and its key."""

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -176,6 +177,19 @@ def identity(der: bytes) -> Identity:
     )
 
 
-def expiry(certificate: bytes) -> datetime.datetime:
-    """When a PEM certificate ends."""
-    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+def check(pair: Pair, authority: bytes) -> datetime.datetime:
+    """When the certificate ends. Raises ValueError if it is damaged, not of this key, or of another authority."""
+    certificate = x509.load_pem_x509_certificate(pair.certificate)
+    check_key(pair.key, certificate)
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+    except InvalidSignature as error:
+        raise ValueError("signed by another authority") from error
+    return certificate.not_valid_after_utc
+
+
+def check_key(pem: bytes, certificate: x509.Certificate | None = None) -> None:
+    """Raise ValueError for a private key that is damaged, or not that of the certificate."""
+    key = _load_key(pem)
+    if certificate is not None and key.public_key() != certificate.public_key():
+        raise ValueError("the private key is another's")
