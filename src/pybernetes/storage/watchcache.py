@@ -109,7 +109,7 @@ class WatchCache:
         if self._subscription is not None:
             self._subscription.cancel()
         await self._group.cancel()
-        self._end_watches()
+        self.end_watches()
         self._wake(0)
 
     async def _load(self) -> None:
@@ -125,7 +125,7 @@ class WatchCache:
         assert self._subscription is not None
         self._subscription.cancel()
         self.state = State.EMPTY
-        self._end_watches()
+        self.end_watches()
         self._group.start(self._start_again(), "start again")
 
     async def _start_again(self) -> None:
@@ -136,7 +136,8 @@ class WatchCache:
                 logger.warning("watch cache of %s cannot list: %s", self.prefix, failure)
                 await self._clock.sleep(RESTART_SECONDS)
 
-    def _end_watches(self) -> None:
+    def end_watches(self) -> None:
+        """Have all watchers come again: what they are told now is not what they would be told."""
         for one in self._watchers:
             one.end()
 

@@ -168,6 +168,7 @@ class Definitions:
     def _replace(self, group: str, plural: str, made: store.Store | None) -> None:
         gone = self._stores.replace(group, plural, made)
         if gone is not None:
+            gone.cache.end_watches()
             self._group.start(self._retire(gone), "retire")
 
     async def _retire(self, gone: store.Store) -> None:

@@ -156,10 +156,16 @@ async def test_what_is_stored_gets_new_defaults(api: Any) -> None:
     changed = await api.get(f"{DEFINITIONS}/wheels.example.com")
     spec = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"]["color"]["default"] = "black"
-    await api.send("PUT", f"{DEFINITIONS}/wheels.example.com", changed)
-    await api.clock.advance(0)
+    async with api.watching(f"{WHEELS}?watch=1&resourceVersion=0") as sink:
+        await api.send("PUT", f"{DEFINITIONS}/wheels.example.com", changed)
+        await api.clock.advance(0)
+        await api.create(WHEELS, wheel("rear"))
+        await api.clock.advance(0)
+        assert [one["object"]["metadata"]["name"] for one in sink.events] == ["front"], (
+            "whoever watched must come again"
+        )
     assert (await api.get(f"{WHEELS}/front"))["spec"] == {"size": 26, "color": "black"}
-    assert (await api.get(WHEELS))["items"][0]["spec"]["color"] == "black"
+    assert [one.get("spec") for one in (await api.get(WHEELS))["items"]] == [{"size": 26, "color": "black"}, None]
 
 
 @pytest.mark.parametrize(
