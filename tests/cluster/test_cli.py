@@ -31,7 +31,6 @@ users:
   user: {token: secret}
 current-context: work
 """
-WITHOUT_ROOT = "import os, sys; os.geteuid = lambda: 1000; from pybernetes.cli import main; sys.exit(main.main())"
 
 
 @dataclasses.dataclass
@@ -45,11 +44,11 @@ class Home:
         """The user's own file."""
         return self.path / ".kube" / "config"
 
-    def run(self, *arguments: str, program: tuple[str, ...] = ("-m", "pybernetes")) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command."""
         environ = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         environ |= {"HOME": str(self.path), "XDG_DATA_HOME": str(self.path / "share")}
-        command = [sys.executable, *program, *arguments]
+        command = [sys.executable, "-m", "pybernetes", *arguments]
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
     def data(self, name: str) -> pathlib.Path:
@@ -171,15 +170,6 @@ def test_clusters_side_by_side(home: Home) -> None:
     assert "kube-system" in home.objects("pybernetes-two", "Namespace")
 
 
-def test_without_root_nodes_are_simulated(home: Home) -> None:
-    arguments = ("up", "--name", "one", "--data-dir", str(home.data("one")), "--port", "0")
-    done = home.run(*arguments, program=("-c", WITHOUT_ROOT))
-    assert done.returncode == 0, done.stderr
-    assert "no real nodes here" in done.stderr
-    assert "starting 1 simulated node(s) instead" in done.stderr
-    assert home.objects("pybernetes-one", "Node") == ["simulated-1"]
-
-
 def test_simulated_nodes_come_and_go(home: Home) -> None:
     def node(*arguments: str, fails: bool = False) -> str:
         done = home.run("node", *arguments, "--data-dir", str(home.data("one")))
@@ -209,8 +199,7 @@ def test_a_port_in_use_is_said(home: Home) -> None:
     port = home.status("one")["endpoint"].rpartition(":")[2]
     refused = home.run("up", "--name", "two", "--data-dir", str(home.data("two")), "--port", port, "--no-node")
     assert refused.returncode == 1
-    assert "error: control-plane: OSError: " in refused.stderr
-    assert "ddress already in use" in refused.stderr
+    assert "Address already in use" in refused.stderr
     assert home.status("two")["processes"] == []
 
 
