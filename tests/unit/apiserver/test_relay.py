@@ -59,6 +59,13 @@ async def test_requests_reach_the_pod_without_credentials(api: Any, application:
     assert sink.text == b"POST /a%20b/c?x=1 None body"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "PATCH"])
+async def test_any_method_is_for_the_application(api: Any, application: int, method: str) -> None:
+    await _running_pod(api)
+    response = await api.raw(method, f"{PODS}/proxy:{application}/proxy")
+    assert response.status == 203
+
+
 async def test_upgraded_connections_are_joined(api: Any, application: int) -> None:
     await _running_pod(api)
     headers = [("Connection", "Upgrade"), ("Upgrade", "echo")]

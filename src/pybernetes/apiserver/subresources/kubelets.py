@@ -11,6 +11,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver.registry import stores
 from pybernetes.http import client as http_client
+from pybernetes.http import tls as transport_security
 
 Object = dict[str, Any]
 
@@ -34,7 +35,12 @@ class Kubelets:
         simulated: bool = False,
     ) -> None:
         self._objects = objects
-        self.client = http_client.HttpClient(tls, clock=clock, unix_path=NOWHERE if simulated else None)
+        nowhere = NOWHERE if simulated else None
+        self.client = http_client.HttpClient(tls, clock=clock, unix_path=nowhere)
+        self.applications = http_client.HttpClient(
+            lambda: transport_security.client_context(insecure=True), clock=clock, unix_path=nowhere
+        )
+        """For what runs in Pods: its certificates are its own affair, and it is not shown ours."""
 
     async def url(self, node_name: str) -> str:
         """`https://ADDRESS:PORT` of a node's kubelet. Raises NotFound, or a StatusError for a node without address."""
@@ -48,6 +54,7 @@ class Kubelets:
     async def close(self) -> None:
         """Drop all connections."""
         await self.client.close()
+        await self.applications.close()
 
 
 def address(status: Object) -> str:

@@ -56,11 +56,13 @@ async def pod(context: contexts.RequestContext, store: stores.Store) -> contexts
         port = str(next((one["containerPort"] for one in ports), 80))
     host = f"[{address}]" if ":" in address else address
     url = f"{scheme or 'http'}://{host}:{port}{_path(context)}"
-    return await relay.relay(context, context.server.kubelets.client, url)
+    return await relay.relay(context, context.server.kubelets.applications, url)
 
 
 async def service(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A Service: one of its ready endpoints."""
     scheme, name, port = split(context.info.name, "service")
     where = await webhooks.endpoint(context.server.stores, context.info.namespace, name, port)
-    return await relay.relay(context, context.server.kubelets.client, f"{scheme or 'http'}://{where}{_path(context)}")
+    return await relay.relay(
+        context, context.server.kubelets.applications, f"{scheme or 'http'}://{where}{_path(context)}"
+    )
