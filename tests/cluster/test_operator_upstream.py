@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pybernetes.aio import tasks
+from pybernetes.apimachinery import meta
 from pybernetes.client import connect, rest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -29,14 +30,13 @@ def page() -> dict[str, Any]:
     return module
 
 
-async def seen(client: rest.Client, right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The first Deployment that is right."""
-    resource = client.dynamic("apps/v1", "Deployment")
-    page = await resource.list("default")
+async def seen(resource: rest.Resource[Any], right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first object that is right."""
+    page = await resource.list()
     for found in page.items:
         if right(found):
             return found
-    async with asyncio.timeout(30), resource.watch("default", resource_version=page.resource_version) as events:
+    async with asyncio.timeout(30), resource.watch(resource_version=page.resource_version) as events:
         async for event in events:
             if event.type in ("ADDED", "MODIFIED") and right(event.object):
                 return event.object
@@ -49,15 +49,19 @@ async def test_the_operator_runs_on_upstream() -> None:
         stack.callback(running.__exit__, None, None, None)
         client = connect.client(str(running.kubeconfig))
         async with tasks.TaskGroup("test") as group:
+            definitions = client.dynamic("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+            await definitions.create(module["FOO"])
+            await seen(definitions, lambda one: meta.condition_is(one, "Established"))
             group.start(module["operate"](client), "operator")
-            foos = client.dynamic("v1", "ConfigMap")
+            deployments = client.dynamic("apps/v1", "Deployment")
+            foos = client.resource(module["Foo"])
             await foos.create(module["a_foo"]("one"), "default")
-            first = await seen(client, lambda one: one["metadata"]["name"] == "one")
-            await client.dynamic("apps/v1", "Deployment").delete("one", "default")
-            again = await seen(client, lambda one: one["metadata"]["uid"] != first["metadata"]["uid"])
-            await client.dynamic("apps/v1", "Deployment").patch("one", {"spec": {"replicas": 0}}, "default")
-            await seen(client, lambda one: one["metadata"]["generation"] > 2 and one["spec"]["replicas"] == 2)
-            await foos.patch("foo", {"data": {"deploymentName": "two"}}, "default")
-            await seen(client, lambda one: one["metadata"]["name"] == "two")
+            first = await seen(deployments, lambda one: one["metadata"]["name"] == "one")
+            await deployments.delete("one", "default")
+            again = await seen(deployments, lambda one: one["metadata"]["uid"] != first["metadata"]["uid"])
+            await deployments.patch("one", {"spec": {"replicas": 0}}, "default")
+            await seen(deployments, lambda one: one["metadata"]["generation"] > 2 and one["spec"]["replicas"] == 2)
+            await foos.patch("foo", {"spec": {"deploymentName": "two"}}, "default")
+            await seen(deployments, lambda one: one["metadata"]["name"] == "two")
             assert again["metadata"]["ownerReferences"][0]["name"] == "foo"
         await client.close()
