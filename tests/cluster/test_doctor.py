@@ -217,6 +217,7 @@ def test_a_program_that_fails(home: Home, program: str, finding: str) -> None:
     script.chmod(0o755)
     path, home.environment["PATH"] = home.environment["PATH"], f"{script.parent}:{home.environment['PATH']}"
     assert home.failure("--port", "0") == finding
+    assert states.Running(configs.Paths(home.data)).running() == []
     home.environment["PATH"] = path
 
 

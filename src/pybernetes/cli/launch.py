@@ -12,7 +12,7 @@ from pybernetes.cli import selection
 from pybernetes.cli.output import progress
 from pybernetes.client import kubeconfig, rest, transport
 from pybernetes.cluster import config as configs
-from pybernetes.cluster import nodes, pki, processes, states
+from pybernetes.cluster import findings, nodes, pki, processes, states
 
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 NODE = ("kubelet", "kube-proxy", "cluster-dns")
@@ -46,7 +46,7 @@ def access(
 async def start(
     paths: configs.Paths, config: configs.ClusterConfig, known: processes.Processes, shown: progress.Progress
 ) -> None:
-    """Start what does not run yet, side by side: nodes wait for the API server by themselves."""
+    """Start what does not run yet, side by side: nodes wait for the API server by themselves. All of it, or nothing."""
     running = {state.name for state in known.running()}
     data = ("--data-dir", str(paths.root))
     wanted: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
@@ -64,11 +64,15 @@ async def start(
     if not missing:
         return
     shown.waiting("starting " + ", ".join(name for name, _, _ in missing) + " (usually 2 to 5 s)")
-    async with tasks.TaskGroup("up") as group:
-        # the first that cannot start ends the wait for the others: a node would wait for its API server for ever
-        started = [group.start(follow(*one), one[0]) for one in missing]
-        for one in started:
-            await group.until(asyncio.wait_for(asyncio.shield(one), START_SECONDS), "ready")
+    try:
+        async with tasks.TaskGroup("up") as group:
+            # the first that cannot start ends the wait for the others: a node would wait for its API server for ever
+            started = [group.start(follow(*one), one[0]) for one in missing]
+            for one in started:
+                await group.until(asyncio.wait_for(asyncio.shield(one), START_SECONDS), "ready")
+    except (findings.Failure, TimeoutError):
+        await tasks.gather(*(known.stop(one) for one in known.running() if one.name not in running), name="stop")
+        raise
 
 
 async def follow_simulated(paths: configs.Paths, known: processes.Processes, config: configs.ClusterConfig) -> None:
