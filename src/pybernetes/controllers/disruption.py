@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from pybernetes.api.types import apps, core, meta, policy
+from pybernetes.api.types import apps, core, meta, policy, selectors
 from pybernetes.apimachinery import errors, intorstring, labels, timestamps
 from pybernetes.client import controller, informer, mapping, patches
 from pybernetes.controllers import pod_control
@@ -63,7 +63,7 @@ class DisruptionController:
 
     def _enqueue_budgets(self, pod: core.Pod) -> None:
         for budget in self._budgets.list(pod.metadata.namespace):
-            if _selector(budget).matches(pod.metadata.labels):
+            if selectors.of(budget.spec.selector).matches(pod.metadata.labels):
                 self.controller.enqueue(meta.key(budget))
 
     def _pod_seen(self, pod: core.Pod) -> None:
@@ -96,7 +96,7 @@ class DisruptionController:
             raise
 
     async def _sync(self, budget: policy.PodDisruptionBudget) -> float | None:
-        pods = self._pods.list(budget.metadata.namespace, _selector(budget))
+        pods = self._pods.list(budget.metadata.namespace, selectors.of(budget.spec.selector))
         if not pods:
             self._recorder.event(budget, "Normal", "NoPods", "No matching pods found")
         expected, desired = await self._expectation(budget, pods)
@@ -267,9 +267,3 @@ class DisruptionController:
 
 def _replicas(value: int | None) -> int:
     return 1 if value is None else value
-
-
-def _selector(budget: policy.PodDisruptionBudget) -> labels.Selector:
-    if budget.spec.selector is None:
-        return labels.NOTHING
-    return labels.from_label_selector(meta.to_dict(budget.spec.selector))

@@ -5,6 +5,7 @@ Upstream: k8s.io/component-helpers/scheduling/corev1, pkg/controller/nodelifecyc
 
 from collections.abc import Iterable, Sequence
 
+from pybernetes.api import node_matching
 from pybernetes.api.types import core
 
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -26,27 +27,16 @@ _BY_CONDITION = {
 _OURS = frozenset((*_BY_CONDITION.values(), UNSCHEDULABLE))
 
 
-def tolerates(toleration: core.Toleration, taint: core.Taint) -> bool:
-    """Whether the toleration is meant for that taint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator in ("", "Equal"):
-        return toleration.value == taint.value
-    return toleration.operator == "Exists"
-
-
 def untolerated(taints: Iterable[core.Taint], tolerations: Sequence[core.Toleration]) -> core.Taint | None:
     """The first taint that nothing tolerates."""
-    return next((one for one in taints if not any(tolerates(other, one) for other in tolerations)), None)
+    return next((one for one in taints if not node_matching.any_tolerates(tolerations, one)), None)
 
 
 def toleration_seconds(taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration]) -> float | None:
     """How long a Pod may stay under these NoExecute taints: 0 not at all, None for ever."""
     used = []
     for taint in taints:
-        matching = next((one for one in tolerations if tolerates(one, taint)), None)
+        matching = next((one for one in tolerations if node_matching.tolerates(one, taint)), None)
         if matching is None:
             return 0.0
         used.append(matching.tolerationSeconds)

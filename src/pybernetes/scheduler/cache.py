@@ -12,8 +12,8 @@ Upstream: pkg/scheduler/backend/cache. Pure.
 
 from collections.abc import Iterable, Iterator
 
+from pybernetes.api import node_matching
 from pybernetes.api.types import core
-from pybernetes.scheduler import node_matching
 from pybernetes.scheduler.node_info import CacheCorrupted, ImageState, NodeInfo, PodInfo
 
 

@@ -5,9 +5,9 @@ Upstream: k8s.io/component-helpers/storage/{volume,ephemeral}. Pure.
 
 from collections.abc import Container, Iterable, Iterator
 
+from pybernetes.api import node_matching
 from pybernetes.api.types import core, meta, storage
 from pybernetes.apimachinery import labels, quantity
-from pybernetes.scheduler import node_matching
 from pybernetes.scheduler.node_info import selector_of
 
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"

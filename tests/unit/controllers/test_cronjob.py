@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from pybernetes.api import cron
 from pybernetes.apimachinery import timestamps
 from pybernetes.controllers.cronjob import schedule
 
@@ -133,7 +134,7 @@ def at(text):
     ],
 )
 def test_next(text, after, expected):
-    assert schedule.parse(text).next(at(after)) == (at(expected) if expected else None)
+    assert cron.parse(text).next(at(after)) == (at(expected) if expected else None)
 
 
 @pytest.mark.parametrize(
@@ -150,12 +151,12 @@ def test_next(text, after, expected):
     ],
 )
 def test_what_is_no_schedule(text, message):
-    with pytest.raises(schedule.ScheduleError, match=message):
-        schedule.parse(text)
+    with pytest.raises(cron.ScheduleError, match=message):
+        cron.parse(text)
 
 
 def test_missed():
-    every = schedule.parse("*/10 * * * *")
+    every = cron.parse("*/10 * * * *")
     start = at("2026-01-01T00:00:00Z")
     assert schedule.most_recent(every, start, at("2026-01-01T00:09:00Z")).latest is None
     assert schedule.most_recent(every, start, at("2026-01-01T00:11:00Z")).latest == at("2026-01-01T00:10:00Z")

@@ -17,6 +17,11 @@ def of(selector: meta.LabelSelector | None) -> labels.Selector:
     return labels.NOTHING if selector is None else _parsed(msgspec.json.encode(selector))
 
 
+def of_workload(selector: meta.LabelSelector | None) -> labels.Selector:
+    """As `of`, but an empty one selects nothing either: a workload never owns everything."""
+    return labels.NOTHING if selector == meta.LabelSelector() else of(selector)
+
+
 @functools.lru_cache(maxsize=8192)
 def _parsed(encoded: bytes) -> labels.Selector:
     value: dict[str, Any] = msgspec.json.decode(encoded)

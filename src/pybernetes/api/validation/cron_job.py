@@ -5,7 +5,8 @@ Upstream: pkg/apis/batch/validation (ValidateCronJob…). Pure, but for the list
 
 import re
 
-from pybernetes.api.validation import cron, formats, job
+from pybernetes.api import cron
+from pybernetes.api.validation import formats, job
 from pybernetes.api.validation.formats import Object
 from pybernetes.apimachinery import fieldpath
 
@@ -65,5 +66,8 @@ def _zone(found: fieldpath.ErrorList, zone: str) -> None:
     elif zone.lower() == "local":
         text = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         found.append(fieldpath.invalid(place, zone, text))
-    elif not cron.is_zone(zone):
-        found.append(fieldpath.invalid(place, zone, f"unknown time zone {zone}"))
+    else:
+        try:
+            cron.load_zone(zone)
+        except cron.ScheduleError as error:
+            found.append(fieldpath.invalid(place, zone, str(error)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import structs
 
+from pybernetes.api import cron
 from pybernetes.api.types import batch, core, meta
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.client import controller, patches
@@ -125,20 +126,20 @@ class CronJobController:
     async def _start(self, work: "_Sync") -> float | None:
         cron_job, spec, now = work.cron_job, work.cron_job.spec, self._clock.now()
         try:
-            zone = schedules.load_zone(spec.timeZone or "")
-        except schedules.ScheduleError as error:
+            zone = cron.load_zone(spec.timeZone or "")
+        except cron.ScheduleError as error:
             work.event("Warning", "UnknownTimeZone", f'invalid timeZone: "{spec.timeZone}": {error}')
             return None
         if spec.suspend:
             return None
         try:
-            schedule = schedules.parse(spec.schedule, spec.timeZone)
-        except schedules.ScheduleError as error:
+            schedule = cron.parse(spec.schedule, spec.timeZone)
+        except cron.ScheduleError as error:
             work.event("Warning", "UnparseableSchedule", f'unparseable schedule: "{spec.schedule}" : {error}')
             return None
         try:
             missed = schedules.most_recent(schedule, _earliest(cron_job, now, deadline=True), now)
-        except schedules.ScheduleError as error:
+        except cron.ScheduleError as error:
             work.event("Warning", "InvalidSchedule", f"invalid schedule: {spec.schedule} : {error}")
             return None
         if missed.many:
@@ -236,12 +237,12 @@ def _earliest(cron_job: batch.CronJob, now: datetime.datetime, *, deadline: bool
     return since
 
 
-def _served(work: _Sync, schedule: schedules.Schedule, now: datetime.datetime) -> datetime.datetime:
+def _served(work: _Sync, schedule: cron.Schedule, now: datetime.datetime) -> datetime.datetime:
     """The time after which the next start is to be looked for."""
     current = structs.replace(work.cron_job, status=work.status)
     try:
         missed = schedules.most_recent(schedule, _earliest(current, now, deadline=False), now)
-    except schedules.ScheduleError:
+    except cron.ScheduleError:
         return now
     if missed.latest is not None:
         return missed.latest

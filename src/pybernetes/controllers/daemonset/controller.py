@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from pybernetes.aio import backoff, tasks
-from pybernetes.api.types import apps, core, meta
-from pybernetes.apimachinery import errors, labels
+from pybernetes.api.types import apps, core, meta, selectors
+from pybernetes.apimachinery import errors
 from pybernetes.client import controller, expectations, informer, patches
 from pybernetes.controllers import adoption, history, pod_control
 from pybernetes.controllers.context import ControllerContext
@@ -79,7 +79,7 @@ class DaemonSetsController:
 
     def _enqueue_matching(self, pod: core.Pod) -> None:
         for daemon_set in self._daemon_sets.list(pod.metadata.namespace):
-            if _selector(daemon_set).matches(pod.metadata.labels):
+            if selectors.of_workload(daemon_set.spec.selector).matches(pod.metadata.labels):
                 self._enqueue(daemon_set)
 
     def _pod_added(self, pod: core.Pod) -> None:
@@ -169,7 +169,7 @@ class DaemonSetsController:
     async def _construct_history(self, daemon_set: apps.DaemonSet) -> history.Constructed:
         wanted = history.Wanted(daemon_set.spec.template, placement.HASH_LABEL, daemon_set.status.collisionCount)
         try:
-            built = await self._history.construct(daemon_set, _selector(daemon_set), wanted)
+            built = await self._history.construct(daemon_set, selectors.of_workload(daemon_set.spec.selector), wanted)
         except history.HashCollision:
             count = (daemon_set.status.collisionCount or 0) + 1
             await self._patch_status(daemon_set, structs.replace(daemon_set.status, collisionCount=count))
@@ -193,7 +193,9 @@ class DaemonSetsController:
         candidates = pod_control.controlled_by(self._pods, daemon_set.metadata.uid)
         candidates += pod_control.orphans(self._pods, daemon_set.metadata.namespace)
         can_adopt = adoption.recheck_deletion(self._resource, daemon_set)
-        manager = adoption.ControllerRefManager(self._pod_resource, daemon_set, _selector(daemon_set), can_adopt)
+        manager = adoption.ControllerRefManager(
+            self._pod_resource, daemon_set, selectors.of_workload(daemon_set.spec.selector), can_adopt
+        )
         pods = placement.by_node(await manager.claim(candidates))
         nodes = sorted(self._nodes.list(), key=lambda node: node.metadata.name)
         return rollout.View(daemon_set, nodes, pods, revision_hash, self._clock.now())
@@ -285,10 +287,3 @@ class DaemonSetsController:
 def _owner_key(revision: apps.ControllerRevision) -> str | None:
     owner = meta.controller_of(revision)
     return f"{revision.metadata.namespace}/{owner.name}" if owner is not None and owner.kind == "DaemonSet" else None
-
-
-def _selector(daemon_set: apps.DaemonSet) -> labels.Selector:
-    selector = daemon_set.spec.selector
-    if selector in (None, meta.LabelSelector()):
-        return labels.NOTHING
-    return labels.from_label_selector(meta.to_dict(selector))

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
+from pybernetes.api import node_matching
 from pybernetes.api.types import apps, core
-from pybernetes.controllers import node_matching, node_taints
+from pybernetes.controllers import node_taints
 
 HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
@@ -48,7 +49,7 @@ def tolerations(spec: core.PodSpec) -> tuple[core.Toleration, ...]:
 def should_run(daemon_set: apps.DaemonSet, node: core.Node) -> tuple[bool, bool]:
     """Whether a Pod belongs on the node, and whether one that is there may stay."""
     spec = daemon_set.spec.template.spec
-    if spec.nodeName not in ("", node.metadata.name) or not node_matching.matches(spec, node):
+    if spec.nodeName not in ("", node.metadata.name) or not node_matching.RequiredNodeAffinity(spec).matches(node):
         return False, False
     tolerated = tolerations(spec)
     hard = [one for one in node.spec.taints if one.effect in ("NoExecute", "NoSchedule")]
@@ -86,7 +87,7 @@ def target_node(pod: core.Pod) -> str:
     """The node a Pod is on or made for; "" if it names none."""
     if pod.spec.nodeName:
         return pod.spec.nodeName
-    affinity = node_matching.required(pod.spec)
+    affinity = node_matching.required_node_selector(pod.spec)
     for term in affinity.nodeSelectorTerms if affinity is not None else ():
         for one in term.matchFields:
             if (one.key, one.operator, len(one.values)) == (_NODE_NAME, "In", 1):

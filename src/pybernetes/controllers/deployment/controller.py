@@ -6,8 +6,8 @@ Upstream: pkg/controller/deployment/deployment_controller.go.
 
 from msgspec import structs
 
-from pybernetes.api.types import apps, core, meta
-from pybernetes.apimachinery import errors, labels
+from pybernetes.api.types import apps, core, meta, selectors
+from pybernetes.apimachinery import errors
 from pybernetes.client import controller, informer, patches
 from pybernetes.controllers import adoption, pod_control
 from pybernetes.controllers.context import ControllerContext
@@ -105,7 +105,7 @@ class DeploymentController:
         if not replica_set.metadata.labels:
             return
         for deployment in self._deployments.list(replica_set.metadata.namespace):
-            if _selector(deployment).matches(replica_set.metadata.labels):
+            if selectors.of_workload(deployment.spec.selector).matches(replica_set.metadata.labels):
                 self._enqueue(deployment)
 
     # the sync
@@ -152,13 +152,6 @@ class DeploymentController:
     async def _claim(self, deployment: apps.Deployment) -> list[apps.ReplicaSet]:
         can_adopt = adoption.recheck_deletion(self._writers.deployments, deployment)
         manager = adoption.ControllerRefManager(
-            self._writers.replica_sets, deployment, _selector(deployment), can_adopt
+            self._writers.replica_sets, deployment, selectors.of_workload(deployment.spec.selector), can_adopt
         )
         return await manager.claim(self._replica_sets.list(deployment.metadata.namespace))
-
-
-def _selector(deployment: apps.Deployment) -> labels.Selector:
-    selector = deployment.spec.selector
-    if selector in (None, meta.LabelSelector()):
-        return labels.NOTHING
-    return labels.from_label_selector(meta.to_dict(selector))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from pybernetes.aio import tasks
-from pybernetes.api.types import batch, core, meta
+from pybernetes.api.types import batch, core, meta, selectors
 from pybernetes.apimachinery import errors, labels, timestamps
 from pybernetes.client import controller, expectations, informer, workqueue
 from pybernetes.controllers import adoption, pod_control
@@ -134,7 +134,7 @@ class JobController:
         owner = meta.controller_of(pod)
         if owner is None:
             for job in self._jobs.list(pod.metadata.namespace):
-                if _selector(job).matches(pod.metadata.labels):
+                if selectors.of_workload(job.spec.selector).matches(pod.metadata.labels):
                     self.controller.enqueue(meta.key(job))
         if members.has_finalizer(pod) and (owner is None or owner.kind == "Job"):
             self._orphans.enqueue(meta.key(pod))
@@ -167,7 +167,7 @@ class JobController:
         if job.spec.managedBy not in (None, CONTROLLER_NAME) or self._tracker.is_behind(key, job):
             # Somebody else's; or our own last write is still on its way back to us.
             return None
-        if _selector(job) == labels.NOTHING:
+        if selectors.of_workload(job.spec.selector) == labels.NOTHING:
             raise NoSelector(f"job {key} selects no pods: the server should have given it a selector")
         pods = await self._claim(job)
         now = self._clock.now()
@@ -190,7 +190,7 @@ class JobController:
         candidates += pod_control.orphans(self._pods, job.metadata.namespace)
         can_adopt = adoption.recheck_deletion(self._resource, job)
         manager = adoption.ControllerRefManager(
-            self._pod_resource, job, _selector(job), can_adopt, (members.FINALIZER,)
+            self._pod_resource, job, selectors.of_workload(job.spec.selector), can_adopt, (members.FINALIZER,)
         )
         return await manager.claim(candidates)
 
@@ -330,10 +330,3 @@ class _Run:
             startTime=self.start_time,
             uncountedTerminatedPods=self.standing.job.status.uncountedTerminatedPods or batch.UncountedTerminatedPods(),
         )
-
-
-def _selector(job: batch.Job) -> labels.Selector:
-    selector = job.spec.selector
-    if selector in (None, meta.LabelSelector()):
-        return labels.NOTHING
-    return labels.from_label_selector(meta.to_dict(selector))

@@ -6,7 +6,7 @@ Upstream: pkg/controller/statefulset/stateful_set.go.
 
 import msgspec
 
-from pybernetes.api.types import apps, core, meta
+from pybernetes.api.types import apps, core, meta, selectors
 from pybernetes.apimachinery import errors, labels
 from pybernetes.client import controller, informer, patches
 from pybernetes.controllers import adoption, history, pod_control
@@ -60,7 +60,7 @@ class StatefulSetController:
 
     def _enqueue_matching(self, pod: core.Pod) -> None:
         for one in self._sets.list(pod.metadata.namespace):
-            if identity.is_member(one, pod) and _selector(one).matches(pod.metadata.labels):
+            if identity.is_member(one, pod) and selectors.of_workload(one.spec.selector).matches(pod.metadata.labels):
                 self.controller.enqueue(meta.key(one))
 
     def _pod_seen(self, pod: core.Pod) -> None:
@@ -92,7 +92,7 @@ class StatefulSetController:
             raise
 
     async def _sync_revisions(self, stateful_set: apps.StatefulSet) -> float | None:
-        selector = _selector(stateful_set)
+        selector = selectors.of_workload(stateful_set.spec.selector)
         members = await self._claim(stateful_set, selector)
         wanted = history.Wanted(
             stateful_set.spec.template, identity.HASH_LABEL, stateful_set.status.collisionCount or 0
@@ -164,10 +164,3 @@ def _revision(revision: apps.ControllerRevision) -> update.Revision:
 def _owner_key(revision: apps.ControllerRevision) -> str | None:
     owner = meta.controller_of(revision)
     return f"{revision.metadata.namespace}/{owner.name}" if owner is not None and owner.kind == "StatefulSet" else None
-
-
-def _selector(stateful_set: apps.StatefulSet) -> labels.Selector:
-    selector = stateful_set.spec.selector
-    if selector in (None, meta.LabelSelector()):
-        return labels.NOTHING
-    return labels.from_label_selector(meta.to_dict(selector))

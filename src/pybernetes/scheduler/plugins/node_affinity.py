@@ -6,7 +6,8 @@ Upstream: plugins/nodeaffinity. Pure.
 from collections.abc import Sequence
 from typing import Any
 
-from pybernetes.scheduler import cluster_events, framework, node_matching
+from pybernetes.api import node_matching
+from pybernetes.scheduler import cluster_events, framework
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
 
@@ -25,10 +26,10 @@ class NodeAffinity:
         self, state: framework.CycleState, pod: PodInfo, snapshot: framework.Snapshot
     ) -> framework.PreFilterAnswer:
         """Terms that name nodes narrow the search to those."""
-        required = node_matching.required_node_selector(pod.pod)
+        required = node_matching.required_node_selector(pod.pod.spec)
         if required is None and not pod.pod.spec.nodeSelector:
             return framework.SKIP
-        state["PreFilter" + self.name] = node_matching.RequiredNodeAffinity(pod.pod)
+        state["PreFilter" + self.name] = node_matching.RequiredNodeAffinity(pod.pod.spec)
         if required is None or not required.nodeSelectorTerms:
             return None
         names: frozenset[str] = frozenset()
@@ -45,7 +46,7 @@ class NodeAffinity:
 
     def filter(self, state: framework.CycleState, pod: PodInfo, node: NodeInfo) -> framework.Status | None:
         """The node matches selector and affinity."""
-        wanted = state.get("PreFilter" + self.name) or node_matching.RequiredNodeAffinity(pod.pod)
+        wanted = state.get("PreFilter" + self.name) or node_matching.RequiredNodeAffinity(pod.pod.spec)
         return None if wanted.matches(node.node) else self._no
 
     def pre_score(
@@ -76,5 +77,5 @@ class NodeAffinity:
 
     @staticmethod
     def _after_node_change(pod: PodInfo, old: Any, new: Any) -> bool:
-        wanted = node_matching.RequiredNodeAffinity(pod.pod)
+        wanted = node_matching.RequiredNodeAffinity(pod.pod.spec)
         return wanted.matches(new) and (old is None or not wanted.matches(old))

@@ -5,8 +5,9 @@ Upstream: plugins/nodeunschedulable. Pure.
 
 from typing import Any
 
+from pybernetes.api import node_matching
 from pybernetes.api.types import core
-from pybernetes.scheduler import cluster_events, framework, node_matching
+from pybernetes.scheduler import cluster_events, framework
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
 

@@ -13,9 +13,10 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pybernetes.api import node_matching
 from pybernetes.api.types import core
 from pybernetes.apimachinery import labels
-from pybernetes.scheduler import cluster_events, framework, node_matching
+from pybernetes.scheduler import cluster_events, framework
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo, selector_of
 
@@ -118,7 +119,7 @@ class PodTopologySpread:
         constraints = self._constraints(pod.pod, DO_NOT_SCHEDULE)
         if not constraints:
             return framework.SKIP
-        wanted = node_matching.RequiredNodeAffinity(pod.pod)
+        wanted = node_matching.RequiredNodeAffinity(pod.pod.spec)
         counts: list[dict[str, int]] = [{} for _ in constraints]
         nodes = [node for node in snapshot.nodes if has_all_labels(node.labels, constraints)]
         for domain, constraint in zip(counts, constraints, strict=True):
@@ -177,7 +178,7 @@ class PodTopologySpread:
         # The built-in rules also serve nodes without a zone label.
         strict = bool(pod.pod.spec.topologySpreadConstraints)
         ignored = {one.name for one in nodes if strict and not has_all_labels(one.labels, constraints)}
-        wanted = node_matching.RequiredNodeAffinity(pod.pod)
+        wanted = node_matching.RequiredNodeAffinity(pod.pod.spec)
         domains: list[dict[str, int]] = []
         weights: list[float] = []
         for constraint in constraints:

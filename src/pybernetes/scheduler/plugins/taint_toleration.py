@@ -6,7 +6,8 @@ Upstream: plugins/tainttoleration. Pure.
 from collections.abc import Sequence
 from typing import Any
 
-from pybernetes.scheduler import cluster_events, framework, node_matching
+from pybernetes.api import node_matching
+from pybernetes.scheduler import cluster_events, framework
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
 

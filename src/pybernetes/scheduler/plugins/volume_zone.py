@@ -3,7 +3,8 @@
 Upstream: plugins/volumezone. Pure.
 """
 
-from pybernetes.scheduler import cluster_events, framework, node_matching, volume_matching
+from pybernetes.api import node_matching
+from pybernetes.scheduler import cluster_events, framework, volume_matching
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.framework import Status
 from pybernetes.scheduler.listers import Listers

@@ -85,9 +85,9 @@ class RequiredNodeAffinity:
 
     __slots__ = ("_affinity", "_labels")
 
-    def __init__(self, pod: core.Pod) -> None:
-        self._labels = tuple(pod.spec.nodeSelector.items())
-        required = required_node_selector(pod)
+    def __init__(self, spec: core.PodSpec) -> None:
+        self._labels = tuple(spec.nodeSelector.items())
+        required = required_node_selector(spec)
         self._affinity = None if required is None else NodeSelector(required)
 
     @property
@@ -104,9 +104,9 @@ class RequiredNodeAffinity:
         return self._affinity is None or self._affinity.matches(node)
 
 
-def required_node_selector(pod: core.Pod) -> core.NodeSelector | None:
+def required_node_selector(spec: core.PodSpec) -> core.NodeSelector | None:
     """The required node affinity as it stands in the spec."""
-    affinity = pod.spec.affinity
+    affinity = spec.affinity
     if affinity is None or affinity.nodeAffinity is None:
         return None
     return affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution
