@@ -10,7 +10,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.client import events, rest
-from pybernetes.scheduler import informer_listers, instruments, waiting_pods
+from pybernetes.scheduler import instruments, listers, waiting_pods
 from pybernetes.scheduler.cache import Cache
 from pybernetes.scheduler.profiles import Profile
 from pybernetes.scheduler.queue import PriorityQueue
@@ -43,7 +43,7 @@ class SchedulerContext:
     group: tasks.TaskGroup
     cache: Cache
     queue: PriorityQueue
-    listers: informer_listers.InformerListers
+    listers: listers.Listers
     profiles: dict[str, Framework]
     recorders: dict[str, events.EventRecorder]
     instruments: instruments.Instruments

@@ -57,7 +57,7 @@ class FailureHandler:
         """Back into the queue in its newest state, unless it is gone, bound or another one by now."""
         context = self._context
         metadata = queued.pod.metadata
-        newest = context.listers.pod(metadata.namespace, metadata.name)
+        newest = context.listers.pods.get(metadata.namespace, metadata.name)
         if newest is None or newest.metadata.uid != metadata.uid or newest.spec.nodeName:
             context.queue.done(queued.uid)
             return None

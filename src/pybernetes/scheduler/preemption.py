@@ -49,7 +49,7 @@ class Evaluator:
         self, profile: Framework, state: CycleState, pod: PodInfo, statuses: NodeToStatus
     ) -> tuple[Candidate | None, framework.PostFilterResult | None, Status | None]:
         """The best candidate, or what to answer instead."""
-        newest = self._listers.pod(pod.pod.metadata.namespace, pod.pod.metadata.name)
+        newest = self._listers.pods.get(pod.pod.metadata.namespace, pod.pod.metadata.name)
         if newest is None:
             failure = framework.PluginFailed(f'pod "{pod.pod.metadata.name}" not found')
             return None, None, framework.as_status(failure)
@@ -86,7 +86,7 @@ class Evaluator:
         tried = NodeToStatus()
         if not nodes:
             return [], tried
-        budgets = [*self._listers.disruption_budgets()]
+        budgets = [*self._listers.disruption_budgets.list()]
         wanted = num_candidates(len(nodes))
         offset = self._rng.randrange(len(nodes))
         harmless: list[Candidate] = []

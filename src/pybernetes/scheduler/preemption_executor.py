@@ -33,7 +33,7 @@ class PreemptionExecutor:
         last = self._running[uid]
         if last is None:
             return True
-        newest = self._context().listers.pod(last.metadata.namespace, last.metadata.name)
+        newest = self._context().listers.pods.get(last.metadata.namespace, last.metadata.name)
         return newest is not None and newest.metadata.deletionTimestamp is None
 
     def preempt(self, candidate: preemption.Candidate, preemptor: PodInfo) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from pybernetes.aio import backoff, tasks
 from pybernetes.aio import clock as clocks
-from pybernetes.api.types import core
+from pybernetes.api.types import core, storage
 from pybernetes.apimachinery import errors
 from pybernetes.client import events, informer, rest
 from pybernetes.scheduler import (
@@ -22,8 +22,8 @@ from pybernetes.scheduler import (
     event_handlers,
     failure,
     framework,
-    informer_listers,
     instruments,
+    listers,
     nominator,
     preemption,
     preemption_executor,
@@ -67,8 +67,8 @@ class Scheduler:
         self._backoff_changed = asyncio.Event()
         self._algorithm = algorithm.Algorithm(config.percentage_of_nodes_to_score, rng)
         self.cache = Cache()
-        self._listers = informer_listers.InformerListers(self._informers)
-        nominations = nominator.Nominator(self._listers.pod)
+        self._listers = listers.Listers(self._informers.informer)
+        nominations = nominator.Nominator(self._listers.pods.get)
         self._pods = client.resource(core.Pod)
         evaluator = preemption.Evaluator(self.cache.snapshot, self._listers, rng, clock.now)
         executor = preemption_executor.PreemptionExecutor(lambda: self._context)
@@ -115,14 +115,14 @@ class Scheduler:
         incoming = context.instruments.incoming
         self.queue.on_incoming = lambda name, event: incoming.labels(name, event).inc()
         handlers = event_handlers.EventHandlers(self.cache, self.queue, self.profiles, context.waiting.reject)
-        known = self._listers
-        handlers.add_all_event_handlers(known.pods, known.nodes)
-        handlers.offer(known.claims, cluster_events.PERSISTENT_VOLUME_CLAIM)
-        handlers.offer(known.persistent_volumes, cluster_events.PERSISTENT_VOLUME)
-        handlers.offer(known.storage_classes, cluster_events.STORAGE_CLASS)
-        handlers.offer(known.csi_drivers, cluster_events.CSI_DRIVER)
-        handlers.offer(known.csi_nodes, cluster_events.CSI_NODE)
-        handlers.offer(known.capacities, cluster_events.CSI_STORAGE_CAPACITY)
+        known = self._informers.informer
+        handlers.add_all_event_handlers(known(core.Pod, field_selector=listers.UNFINISHED_PODS), known(core.Node))
+        handlers.offer(known(core.PersistentVolumeClaim), cluster_events.PERSISTENT_VOLUME_CLAIM)
+        handlers.offer(known(core.PersistentVolume), cluster_events.PERSISTENT_VOLUME)
+        handlers.offer(known(storage.StorageClass), cluster_events.STORAGE_CLASS)
+        handlers.offer(known(storage.CSIDriver), cluster_events.CSI_DRIVER)
+        handlers.offer(known(storage.CSINode), cluster_events.CSI_NODE)
+        handlers.offer(known(storage.CSIStorageCapacity), cluster_events.CSI_STORAGE_CAPACITY)
 
     async def _post_binding(self, binding: core.Binding) -> None:
         metadata = binding.metadata

@@ -66,10 +66,10 @@ class VolumeBinder:
 
     def _done(self, pod: core.Pod, node_name: str, volumes: PodVolumes) -> bool:
         """Whether all claims are bound; PluginFailed when that will not happen."""
-        if self._listers.pod(pod.metadata.namespace, pod.metadata.name) is None:
+        if self._listers.pods.get(pod.metadata.namespace, pod.metadata.name) is None:
             raise framework.PluginFailed("binding volumes: pod does not exist any more")
         for volume, wanted in volumes.bindings:
-            newest = self._listers.volume(volume.metadata.name)
+            newest = self._listers.volumes.get("", volume.metadata.name)
             if newest is None:
                 raise framework.PluginFailed(
                     f'binding volumes: failed to check binding: could not find v1.PersistentVolume "{meta.key(volume)}"'
@@ -81,7 +81,7 @@ class VolumeBinder:
             if not self._bound(wanted):
                 return False
         for claim in volumes.provisions:
-            newest_claim = self._listers.claim(claim.metadata.namespace, claim.metadata.name)
+            newest_claim = self._listers.claims.get(claim.metadata.namespace, claim.metadata.name)
             if newest_claim is None or newest_claim.metadata.resourceVersion == claim.metadata.resourceVersion:
                 return False
             if newest_claim.metadata.annotations.get(volume_matching.SELECTED_NODE) != node_name:
@@ -92,5 +92,5 @@ class VolumeBinder:
         return True
 
     def _bound(self, claim: core.PersistentVolumeClaim) -> bool:
-        newest = self._listers.claim(claim.metadata.namespace, claim.metadata.name)
+        newest = self._listers.claims.get(claim.metadata.namespace, claim.metadata.name)
         return newest is not None and volume_matching.fully_bound(newest)

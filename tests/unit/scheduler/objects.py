@@ -1,13 +1,13 @@
 """Pods, nodes and a cluster state to try plugins on."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from pybernetes.api.types import apps, core, meta, policy, storage
+from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import labels as selectors
-from pybernetes.scheduler import framework, nominator, profiles, runtime
+from pybernetes.scheduler import framework, listers, nominator, profiles, runtime
 from pybernetes.scheduler.cache import Cache
 from pybernetes.scheduler.cluster_events import ClusterEvent, EventWithHint
 from pybernetes.scheduler.framework import CycleState, Status
@@ -63,76 +63,26 @@ def cache_of(nodes: Iterable[core.Node], pods: Iterable[core.Pod] = ()) -> Cache
     return cache
 
 
-class Lists:
+class Lists(listers.Listers):
     """`Listers` over lists."""
 
     def __init__(self, *objects: meta.Object) -> None:
         self.objects = [*objects]
+        super().__init__(lambda kind, **_: List(kind, self.objects))
 
-    def _all(self, kind: type[Any], namespace: str = "") -> list[Any]:
-        return [
-            one
-            for one in self.objects
-            if isinstance(one, kind) and (not namespace or one.metadata.namespace == namespace)
-        ]
 
-    def _one(self, kind: type[Any], namespace: str, name: str) -> Any:
-        return next((one for one in self._all(kind, namespace) if one.metadata.name == name), None)
+class List:
+    """What is of one kind."""
 
-    def pod(self, namespace: str, name: str) -> core.Pod | None:
-        found: core.Pod | None = self._one(core.Pod, namespace, name)
-        return found
+    def __init__(self, kind: type[Any], objects: list[meta.Object]) -> None:
+        self._kind, self._objects = kind, objects
 
-    def namespace_labels(self, name: str) -> Mapping[str, str]:
-        found = self._one(core.Namespace, "", name)
-        return {} if found is None else dict(found.metadata.labels)
+    def list(self, namespace: str = "", selector: selectors.Selector = selectors.EVERYTHING) -> list[Any]:
+        found = [one for one in self._objects if isinstance(one, self._kind) and selector.matches(one.metadata.labels)]
+        return [one for one in found if not namespace or one.metadata.namespace == namespace]
 
-    def namespaces(self, selector: selectors.Selector) -> Iterable[str]:
-        return [one.metadata.name for one in self._all(core.Namespace) if selector.matches(one.metadata.labels)]
-
-    def services(self, namespace: str) -> Iterable[core.Service]:
-        return self._all(core.Service, namespace)
-
-    def replication_controller(self, namespace: str, name: str) -> core.ReplicationController | None:
-        found: core.ReplicationController | None = self._one(core.ReplicationController, namespace, name)
-        return found
-
-    def replica_set(self, namespace: str, name: str) -> apps.ReplicaSet | None:
-        found: apps.ReplicaSet | None = self._one(apps.ReplicaSet, namespace, name)
-        return found
-
-    def stateful_set(self, namespace: str, name: str) -> apps.StatefulSet | None:
-        found: apps.StatefulSet | None = self._one(apps.StatefulSet, namespace, name)
-        return found
-
-    def disruption_budgets(self) -> Iterable[policy.PodDisruptionBudget]:
-        return self._all(policy.PodDisruptionBudget)
-
-    def claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None:
-        found: core.PersistentVolumeClaim | None = self._one(core.PersistentVolumeClaim, namespace, name)
-        return found
-
-    def volume(self, name: str) -> core.PersistentVolume | None:
-        found: core.PersistentVolume | None = self._one(core.PersistentVolume, "", name)
-        return found
-
-    def volumes(self) -> Iterable[core.PersistentVolume]:
-        return self._all(core.PersistentVolume)
-
-    def storage_class(self, name: str) -> storage.StorageClass | None:
-        found: storage.StorageClass | None = self._one(storage.StorageClass, "", name)
-        return found
-
-    def csi_driver(self, name: str) -> storage.CSIDriver | None:
-        found: storage.CSIDriver | None = self._one(storage.CSIDriver, "", name)
-        return found
-
-    def csi_node(self, name: str) -> storage.CSINode | None:
-        found: storage.CSINode | None = self._one(storage.CSINode, "", name)
-        return found
-
-    def storage_capacities(self) -> Iterable[storage.CSIStorageCapacity]:
-        return self._all(storage.CSIStorageCapacity)
+    def get(self, namespace: str, name: str) -> Any:
+        return next((one for one in self.list(namespace) if one.metadata.name == name), None)
 
 
 def namespace(name: str, **labels: str) -> core.Namespace:

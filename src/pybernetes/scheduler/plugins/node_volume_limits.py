@@ -36,7 +36,7 @@ class NodeVolumeLimits:
     def filter(self, state: framework.CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         """What is attached and what the Pod adds stay within the driver's limit."""
         wanted: dict[str, str] = state["PreFilter" + self.name]
-        limits = _limits(self._listers.csi_node(node.name))
+        limits = _limits(self._listers.csi_nodes.get("", node.name))
         if not limits:
             return None
         attached: dict[str, str] = {}
@@ -52,16 +52,16 @@ class NodeVolumeLimits:
         """The CSI volumes of a Pod: a name that is the same for the same volume → driver."""
         result: dict[str, str] = {}
         for name, _ in volume_matching.claim_names(pod):
-            claim = self._listers.claim(pod.metadata.namespace, name)
+            claim = self._listers.claims.get(pod.metadata.namespace, name)
             if claim is None:
                 continue
-            volume = self._listers.volume(claim.spec.volumeName) if claim.spec.volumeName else None
+            volume = self._listers.volumes.get("", claim.spec.volumeName) if claim.spec.volumeName else None
             if volume is not None:
                 if volume.spec.csi is not None:
                     csi = volume.spec.csi
                     result[f"{csi.driver}/{csi.volumeHandle}"] = csi.driver
                 continue
-            found = self._listers.storage_class(volume_matching.claim_class(claim))
+            found = self._listers.storage_classes.get("", volume_matching.claim_class(claim))
             if found is not None:
                 result[f"{found.provisioner}/{pod.metadata.namespace}/{name}"] = found.provisioner
         return result

@@ -104,7 +104,7 @@ class VolumeBinding:
         waiting: list[Claim] = []
         unbound = False
         for name, ephemeral in volume_matching.claim_names(pod.pod):
-            claim = self._listers.claim(pod.pod.metadata.namespace, name)
+            claim = self._listers.claims.get(pod.pod.metadata.namespace, name)
             problem = claim_problem(pod.pod, name, claim, ephemeral=ephemeral)
             if problem or claim is None:
                 return framework.unresolvable(self.name, problem)
@@ -123,7 +123,7 @@ class VolumeBinding:
         return None
 
     def _delayed(self, claim: Claim) -> bool:
-        found = self._listers.storage_class(volume_matching.claim_class(claim))
+        found = self._listers.storage_classes.get("", volume_matching.claim_class(claim))
         return found is not None and found.volumeBindingMode == volume_matching.WAIT_FOR_FIRST_CONSUMER
 
     def filter(self, state: framework.CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
@@ -141,7 +141,7 @@ class VolumeBinding:
 
     def _check_bound(self, claims: list[Claim], node: core.Node) -> list[str]:
         for claim in claims:
-            volume = self._listers.volume(claim.spec.volumeName)
+            volume = self._listers.volumes.get("", claim.spec.volumeName)
             if volume is None:
                 return [ERR_REASON_PV_NOT_EXIST]
             if not volume_matching.reaches(volume, node):
@@ -159,7 +159,7 @@ class VolumeBinding:
                     return ERR_REASON_BIND_CONFLICT
                 provisions.append(claim)
                 continue
-            volumes = map(self.volumes.newest, self._listers.volumes())
+            volumes = map(self.volumes.newest, self._listers.volumes.list())
             volume = volume_matching.find_matching_volume(claim, volumes, node, chosen)
             if volume is None:
                 provisions.append(claim)
@@ -173,16 +173,16 @@ class VolumeBinding:
         return PodVolumes(tuple(bindings), tuple(provisions))
 
     def _cannot_provision(self, claim: Claim, node: core.Node) -> str:
-        found = self._listers.storage_class(volume_matching.claim_class(claim))
+        found = self._listers.storage_classes.get("", volume_matching.claim_class(claim))
         if found is None or found.provisioner in ("", volume_matching.NOT_SUPPORTED_PROVISIONER):
             return ERR_REASON_BIND_CONFLICT
         if not volume_matching.provisionable_on(found, node):
             return ERR_REASON_BIND_CONFLICT
-        driver = self._listers.csi_driver(found.provisioner)
+        driver = self._listers.csi_drivers.get("", found.provisioner)
         if driver is None or not driver.spec.storageCapacity:
             return ""
         wanted = volume_matching.storage_request(claim)
-        for capacity in self._listers.storage_capacities():
+        for capacity in self._listers.storage_capacities.list():
             limit = capacity.maximumVolumeSize or capacity.capacity
             if (
                 capacity.storageClassName == found.metadata.name

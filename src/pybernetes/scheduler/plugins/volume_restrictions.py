@@ -52,7 +52,7 @@ class VolumeRestrictions:
         keys = set()
         for key in pod.pvc_keys:
             namespace, _, name = key.partition("/")
-            claim = self._listers.claim(namespace, name)
+            claim = self._listers.claims.get(namespace, name)
             if claim is None:
                 return framework.unresolvable(self.name, f'persistentvolumeclaim "{name}" not found')
             if volume_matching.READ_WRITE_ONCE_POD in claim.spec.accessModes:

@@ -46,21 +46,21 @@ class VolumeZone:
         return None
 
     def _places(self, namespace: str, name: str) -> list[tuple[str, frozenset[str]]] | str:
-        claim = self._listers.claim(namespace, name)
+        claim = self._listers.claims.get(namespace, name)
         if claim is None:
             return f'persistentvolumeclaim "{name}" not found'
         if not claim.spec.volumeName:
             class_name = volume_matching.claim_class(claim)
             if not class_name:
                 return "PersistentVolumeClaim had no pv name and storageClass name"
-            found = self._listers.storage_class(class_name)
+            found = self._listers.storage_classes.get("", class_name)
             if found is None:
                 return f'storageclass.storage.k8s.io "{class_name}" not found'
             if found.volumeBindingMode is None:
                 return f'VolumeBindingMode not set for StorageClass "{class_name}"'
             waits = found.volumeBindingMode == volume_matching.WAIT_FOR_FIRST_CONSUMER
             return [] if waits else "PersistentVolume had no name"
-        volume = self._listers.volume(claim.spec.volumeName)
+        volume = self._listers.volumes.get("", claim.spec.volumeName)
         if volume is None:
             return f'persistentvolume "{claim.spec.volumeName}" not found'
         return [
