@@ -180,23 +180,37 @@ def hanging(names: Iterable[str]) -> list[suite.Spec]:
     return [suite.Spec(name, "failed", 0.0, f"not run, it would not end: {why}") for name, why in found]
 
 
+PREFACE = """# Conformance
+
+Upstream's own conformance suite, 462 specs, against a cluster of two real nodes.
+
+```sh
+scripts/conformance                     # all of it; half an hour on two cores
+scripts/conformance --sig network       # or --focus REGEX, --skip REGEX, --serial, --parallel, --failed
+scripts/conformance --sample            # some eighty fast specs of every sig: what CI runs
+scripts/conformance --compare           # the same specs on ours and on upstream's programs: time, CPU, memory
+scripts/conformance --page              # all of it, and writes this page
+```
+
+It needs root, and Go. The first run builds the suite and the programs of its images from upstream's modules, and puts
+the images together from those and Debian's packages; they are kept in `~/.cache/pybernetes`. `--compare` and
+`--upstream` build upstream's components too, and run them on nodes of the same kind: same links and routes, same
+containerd. JUnit reports are in folders `parallel` and `serial` there, under the cluster's name (`--cluster`);
+`--json FILE` writes the results by sig. Specs of which none ends for a quarter of an hour (`--stall`) are cut and count
+as failed; the others go on. The run also says when the cluster could not run specs and which ran then, what tracebacks
+are in its logs, and what it left on the machine.
+"""
+
+
 def write_page(sitting: Sitting) -> None:
     """docs/conformance.md: the table of the last whole run, and the specs that fail, each with what is missing."""
     why = {**reasons(), **reasons(HANGS)}
     failed = sorted(spec.name for spec in sitting.specs if spec.state == "failed")
-    lines = [
-        "# Conformance",
-        "",
-        "Upstream's own suite, 462 specs, against a cluster of two real nodes. `scripts/conformance --page` wrote this",
-        "page; `scripts/conformance --help` says what else it can do. Upstream's figures are those of its own programs",
-        "on such machines.",
-        "",
-        table(sitting),
-        "",
-        f"## Specs that fail: {len(failed)}",
-        "",
-    ]
+    lines = [PREFACE, "## The last whole run", "", "Upstream's figures are those of its own programs on such machines."]
+    lines += ["", table(sitting), "", f"## Specs that fail: {len(failed)}", ""]
     for name in failed:
         reason = next((text for part, text in why.items() if part in name), "not looked at yet")
         lines.append(f"- {name}: {reason}")
+    if sitting.trouble:
+        lines += ["", "## Tracebacks in its logs", "", *(f"- {one}" for one in sitting.trouble)]
     PAGE.write_text("\n".join(lines) + "\n")

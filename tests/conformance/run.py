@@ -19,6 +19,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import sys
 import time
 
@@ -182,7 +183,10 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main(sys.argv[1:]))
     except build.BuildError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
