@@ -113,7 +113,8 @@ class Cluster(abc.ABC):
             found += [f"{what} {line[:120]}" for line in shown if any(mark in line for mark in marks)]
         mounts = pathlib.Path("/proc/mounts").read_text().splitlines()
         found += [f"mount {one[:160]}" for one in mounts if f"{place}/" in one or f"/{link}/" in one]
-        found += [f"cgroup {one}" for one in pathlib.Path("/sys/fs/cgroup").glob(f"**/pybernetes-{link}-*")]
+        hierarchies = (nodes.CGROUPS, *nodes.CGROUPS.glob("*/"))
+        found += [f"cgroup {one}" for root in hierarchies for one in root.glob(f"pybernetes-{link}-*")]
         return found + [f"folder {one}" for one in (self.paths.root, nodes.STATE_ROOT / link) if one.exists()]
 
 
