@@ -36,17 +36,9 @@ class TokenReview(Object):
     status: TokenReviewStatus = TokenReviewStatus()
 
 
-class BoundObjectReference(Struct):
-    kind: str = ""
-    apiVersion: str = ""
-    name: str = ""
-    uid: str = ""
-
-
 class TokenRequestSpec(Struct):
     audiences: tuple[str, ...] = ()
     expirationSeconds: int | None = None
-    boundObjectRef: BoundObjectReference | None = None
     attestations: Mapping[str, tuple[str, ...]] = EMPTY
 
 

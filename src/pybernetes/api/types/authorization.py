@@ -5,30 +5,7 @@ Upstream: k8s.io/api/authorization/v1. Pure.
 
 from collections.abc import Mapping
 
-from pybernetes.api.types import meta
 from pybernetes.api.types.meta import EMPTY, Object, Struct, always
-
-
-class FieldSelectorAttributes(Struct):
-    rawSelector: str = ""
-    requirements: tuple[meta.FieldSelectorRequirement, ...] = ()
-
-
-class LabelSelectorAttributes(Struct):
-    rawSelector: str = ""
-    requirements: tuple[meta.LabelSelectorRequirement, ...] = ()
-
-
-class ResourceAttributes(Struct):
-    namespace: str = ""
-    verb: str = ""
-    group: str = ""
-    version: str = ""
-    resource: str = ""
-    subresource: str = ""
-    name: str = ""
-    fieldSelector: FieldSelectorAttributes | None = None
-    labelSelector: LabelSelectorAttributes | None = None
 
 
 class NonResourceAttributes(Struct):
@@ -37,7 +14,6 @@ class NonResourceAttributes(Struct):
 
 
 class SubjectAccessReviewSpec(Struct):
-    resourceAttributes: ResourceAttributes | None = None
     nonResourceAttributes: NonResourceAttributes | None = None
     user: str = ""
     groups: tuple[str, ...] = ()

@@ -3,6 +3,8 @@
 Upstream: k8s.io/api/batch/v1. Pure.
 """
 
+from typing import Any
+
 from pybernetes.api.types import core, meta
 from pybernetes.api.types.meta import Object, Struct, Time, always
 
@@ -48,6 +50,7 @@ class JobSpec(Struct):
     maxFailedIndexes: int | None = None
     selector: meta.LabelSelector | None = None
     manualSelector: bool | None = None
+    scheduling: Any = None
     template: core.PodTemplateSpec = core.PodTemplateSpec()
     ttlSecondsAfterFinished: int | None = None
     completionMode: str | None = None

@@ -55,3 +55,8 @@ def test_key(namespace: str, name: str, key: str) -> None:
     pod = core.Pod(metadata=meta.ObjectMeta(name=name, namespace=namespace))
     assert meta.key(pod) == key
     assert meta.split_key(key) == (namespace, name)
+
+
+def test_volumes_that_nobody_looks_into_are_kept() -> None:
+    volumes = [{"name": "a", "azureFile": {"secretName": "s", "shareName": "x"}}, {"name": "b", "fc": {"lun": 2}}]
+    assert meta.to_dict(msgspec.convert({"volumes": volumes}, core.PodSpec))["volumes"] == volumes

@@ -4,11 +4,10 @@ Upstream: k8s.io/api/core/v1. Pure.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from pybernetes.api.types import meta
 from pybernetes.api.types.core.references import (
-    TypedLocalObjectReference,
-    TypedObjectReference,
     VolumeResourceRequirements,
 )
 from pybernetes.api.types.meta import EMPTY, Object, Quantity, Struct, Time, always
@@ -21,8 +20,8 @@ class PersistentVolumeClaimSpec(Struct):
     volumeName: str = ""
     storageClassName: str | None = None
     volumeMode: str | None = None
-    dataSource: TypedLocalObjectReference | None = None
-    dataSourceRef: TypedObjectReference | None = None
+    dataSource: Any = None
+    dataSourceRef: Any = None
     volumeAttributesClassName: str | None = None
 
 
@@ -35,22 +34,6 @@ class PersistentVolumeClaimCondition(Struct):
     message: str = ""
 
 
-class ModifyVolumeStatus(Struct):
-    targetVolumeAttributesClassName: str = ""
-    status: str = always("")
-
-
-class VolumeHealthCondition(Struct):
-    status: str = always("")
-    reason: str = always("")
-    message: str = ""
-
-
-class VolumeHealthStatus(Struct):
-    healthConditions: tuple[VolumeHealthCondition, ...] = ()
-    lastTransitionTime: Time = ""
-
-
 class PersistentVolumeClaimStatus(Struct):
     phase: str = ""
     accessModes: tuple[str, ...] = ()
@@ -59,8 +42,6 @@ class PersistentVolumeClaimStatus(Struct):
     allocatedResources: Mapping[str, Quantity] = EMPTY
     allocatedResourceStatuses: Mapping[str, str] = EMPTY
     currentVolumeAttributesClassName: str | None = None
-    modifyVolumeStatus: ModifyVolumeStatus | None = None
-    healthStatus: VolumeHealthStatus | None = None
 
 
 class PersistentVolumeClaim(Object):

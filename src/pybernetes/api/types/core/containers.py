@@ -267,20 +267,11 @@ class ContainerState(Struct):
     terminated: ContainerStateTerminated | None = None
 
 
-class ImageVolumeStatus(Struct):
-    imageRef: str = ""
-
-
-class VolumeStatus(Struct):
-    image: ImageVolumeStatus | None = None
-
-
 class VolumeMountStatus(Struct):
     name: str = always("")
     mountPath: str = always("")
     readOnly: bool = False
     recursiveReadOnly: str | None = None
-    volumeStatus: VolumeStatus | None = None
 
 
 class LinuxContainerUser(Struct):

@@ -36,14 +36,6 @@ class NodeAddress(Struct):
     address: str = always("")
 
 
-class DaemonEndpoint(Struct):
-    Port: int = always(0)
-
-
-class NodeDaemonEndpoints(Struct):
-    kubeletEndpoint: DaemonEndpoint = DaemonEndpoint()
-
-
 class NodeSwapStatus(Struct):
     capacity: int | None = None
 
@@ -68,11 +60,6 @@ class ContainerImage(Struct):
     sizeBytes: int = 0
 
 
-class AttachedVolume(Struct):
-    name: str = always("")
-    devicePath: str = always("")
-
-
 class NodeStatus(Struct):
     """What the kubelet says of its machine."""
 
@@ -81,11 +68,9 @@ class NodeStatus(Struct):
     phase: str = ""
     conditions: tuple[NodeCondition, ...] = ()
     addresses: tuple[NodeAddress, ...] = ()
-    daemonEndpoints: NodeDaemonEndpoints = NodeDaemonEndpoints()
     nodeInfo: NodeSystemInfo = NodeSystemInfo()
     images: tuple[ContainerImage, ...] = ()
     volumesInUse: tuple[str, ...] = ()
-    volumesAttached: tuple[AttachedVolume, ...] = ()
     declaredFeatures: tuple[str, ...] = ()
 
 

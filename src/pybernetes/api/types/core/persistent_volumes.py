@@ -4,11 +4,11 @@ Upstream: k8s.io/api/core/v1. Pure.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from pybernetes.api.types.core.references import NodeSelector, ObjectReference, SecretReference
 from pybernetes.api.types.core.volumes import (
     AWSElasticBlockStoreVolumeSource,
-    FCVolumeSource,
     GCEPersistentDiskVolumeSource,
     HostPathVolumeSource,
     NFSVolumeSource,
@@ -68,7 +68,7 @@ class PersistentVolumeSource(Struct):
     nfs: NFSVolumeSource | None = None
     rbd: RBDPersistentVolumeSource | None = None
     iscsi: ISCSIPersistentVolumeSource | None = None
-    fc: FCVolumeSource | None = None
+    fc: Any = None
     local: LocalVolumeSource | None = None
     csi: CSIPersistentVolumeSource | None = None
 

@@ -4,9 +4,9 @@ Upstream: k8s.io/api/core/v1. Pure.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from pybernetes.api.types import meta
-from pybernetes.api.types.core.claims import VolumeHealthCondition
 from pybernetes.api.types.core.containers import (
     AppArmorProfile,
     Container,
@@ -140,15 +140,6 @@ class PodResourceClaim(Struct):
     resourceClaimTemplateName: str | None = None
 
 
-class PodSchedulingGroup(Struct):
-    podGroupName: str | None = None
-
-
-class EvictionResponder(Struct):
-    name: str = always("")
-    priority: int | None = None
-
-
 class PodSpec(Struct):
     """What shall run, and where."""
 
@@ -193,8 +184,8 @@ class PodSpec(Struct):
     resourceClaims: tuple[PodResourceClaim, ...] = ()
     resources: ResourceRequirements | None = None
     hostnameOverride: str | None = None
-    schedulingGroup: PodSchedulingGroup | None = None
-    evictionResponders: tuple[EvictionResponder, ...] = ()
+    schedulingGroup: Any = None
+    evictionResponders: Any = None
 
 
 class PodCondition(Struct):
@@ -249,12 +240,6 @@ class NodeAllocatableResourceClaimStatus(Struct):
     overhead: tuple[NodeAllocatableOverheadResources, ...] = ()
 
 
-class PodVolumeHealth(Struct):
-    name: str = always("")
-    healthConditions: tuple[VolumeHealthCondition, ...] = ()
-    lastTransitionTime: Time = ""
-
-
 class PodStatus(Struct):
     """What the kubelet last saw of the pod."""
 
@@ -279,7 +264,7 @@ class PodStatus(Struct):
     allocatedResources: Mapping[str, Quantity] = EMPTY
     resources: ResourceRequirements | None = None
     nodeAllocatableResourceClaimStatuses: tuple[NodeAllocatableResourceClaimStatus, ...] = ()
-    volumeHealth: tuple[PodVolumeHealth, ...] = ()
+    volumeHealth: Any = None
 
 
 class Pod(Object):

@@ -37,13 +37,6 @@ class SecretReference(Struct):
     namespace: str = ""
 
 
-class TypedObjectReference(Struct):
-    apiGroup: str | None = None
-    kind: str = always("")
-    name: str = always("")
-    namespace: str | None = None
-
-
 class NodeSelectorRequirement(Struct):
     key: str = always("")
     operator: str = always("")

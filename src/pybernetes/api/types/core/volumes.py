@@ -4,6 +4,7 @@ Upstream: k8s.io/api/core/v1. Pure.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from pybernetes.api.types import meta
 from pybernetes.api.types.core.claims import PersistentVolumeClaimSpec
@@ -112,14 +113,6 @@ class DownwardAPIVolumeSource(Struct):
     defaultUser: int | None = None
 
 
-class FCVolumeSource(Struct):
-    targetWWNs: tuple[str, ...] = ()
-    lun: int | None = None
-    fsType: str = ""
-    readOnly: bool = False
-    wwids: tuple[str, ...] = ()
-
-
 class ConfigMapVolumeSource(LocalObjectReference):
     items: tuple[KeyToPath, ...] = ()
     defaultMode: int | None = None
@@ -218,12 +211,27 @@ class VolumeSource(Struct):
     persistentVolumeClaim: PersistentVolumeClaimVolumeSource | None = None
     rbd: RBDVolumeSource | None = None
     downwardAPI: DownwardAPIVolumeSource | None = None
-    fc: FCVolumeSource | None = None
+    fc: Any = None
     configMap: ConfigMapVolumeSource | None = None
     projected: ProjectedVolumeSource | None = None
     csi: CSIVolumeSource | None = None
     ephemeral: EphemeralVolumeSource | None = None
     image: ImageVolumeSource | None = None
+    # What no component looks into is kept as it is, for Pods made from templates.
+    azureDisk: Any = None
+    azureFile: Any = None
+    cephfs: Any = None
+    cinder: Any = None
+    flexVolume: Any = None
+    flocker: Any = None
+    gitRepo: Any = None
+    glusterfs: Any = None
+    photonPersistentDisk: Any = None
+    portworxVolume: Any = None
+    quobyte: Any = None
+    scaleIO: Any = None
+    storageos: Any = None
+    vsphereVolume: Any = None
 
 
 class Volume(VolumeSource):
