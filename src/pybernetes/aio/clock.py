@@ -96,6 +96,10 @@ class _VirtualTimer:
         if self._call is not None:
             self._call()
 
+    @property
+    def cancelled(self) -> bool:
+        return self._call is None
+
     def period(self) -> float:
         return self._seconds
 
@@ -188,24 +192,30 @@ class VirtualClock:
 
     async def _until(self, target: float) -> None:
         await idle()
-        while self._timers and self._timers[0][0] <= target:
-            self._turn()
+        while (due := self._next()) is not None and due <= target:
+            self._turn(due)
             await idle()
+
+    def _next(self) -> float | None:
+        """The next deadline that still means something."""
+        while self._timers and self._timers[0][2].cancelled:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
 
     async def until(self, done: Callable[[], bool], patience: float) -> bool:
         """Move time from deadline to deadline until it is so; False if it is not within so many seconds."""
         target = self._elapsed + patience
         await idle()
         while not done():
-            if not self._timers or self._timers[0][0] > target:
+            due = self._next()
+            if due is None or due > target:
                 return False
-            self._turn()
+            self._turn(due)
             await idle()
         return True
 
-    def _turn(self) -> None:
-        """Go to the next deadline and make its calls."""
-        due = self._timers[0][0]
+    def _turn(self, due: float) -> None:
+        """Go to that deadline and make its calls."""
         self._elapsed = max(self._elapsed, due)
         while self._timers and self._timers[0][0] <= due:
             heapq.heappop(self._timers)[2].fire()

@@ -181,6 +181,7 @@ class ApiServer:
         await self.kubelets.close()
         await self.webhooks.close()
         await self.stores.stop()
+        await self._group.cancel()  # whoever followed a cache wants to try again
         self.audit.close()
         await self.backend.close()
 

@@ -204,7 +204,11 @@ class NodeLifecycleController:
                 "metadata": {"resourceVersion": node.metadata.resourceVersion},
                 "spec": {"taints": [meta.to_dict(one) for one in taints] or None},
             }
-            await self._node_resource.patch(node.metadata.name, patch)
+            try:
+                await self._node_resource.patch(node.metadata.name, patch)
+            except errors.Conflict:
+                # A node that starts writes its status just now: judge that.
+                return await self._sync_taints(await self._node_resource.get(node.metadata.name))
             if evict:
                 node_zones.EVICTIONS.labels(node_zones.zone_key(node)).inc()
         return None if evict else wait

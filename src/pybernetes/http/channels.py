@@ -18,9 +18,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from pybernetes.aio import clock as clocks
-from pybernetes.aio import tasks
+from pybernetes.aio import deadline, tasks
 from pybernetes.http import client as clients
-from pybernetes.http import deadline, errors, messages, relay, spdy, stream, websocket
+from pybernetes.http import errors, messages, relay, spdy, stream, websocket
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
 NAMES = ("stdin", "stdout", "stderr", "error", "resize")
@@ -293,7 +293,7 @@ async def _serve_spdy(
     async with tasks.TaskGroup("spdy") as group:
         group.start(until_gone(session.run), "read")
         try:
-            async with deadline.Deadline(clock, _CREATION_TIMEOUT):
+            async with deadline.Deadline(clock, _CREATION_TIMEOUT, errors.ReadTimeout):
                 await complete.wait()
             await run(Channels.of(version, streams, streams["error"].closed))
         except errors.HttpError:
@@ -322,7 +322,7 @@ async def connect(
             streams: dict[str, stream.UpgradedStream] = {}
             for name in options.names(version):
                 opened = streams[name] = session.open({"streamtype": name})
-                async with deadline.Deadline(clock, _CREATION_TIMEOUT):
+                async with deadline.Deadline(clock, _CREATION_TIMEOUT, errors.ReadTimeout):
                     await opened.accepted
             yield Channels.of(version, streams, upgraded.stream.closed)
         finally:

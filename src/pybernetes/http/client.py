@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Self
 
 from pybernetes.aio import clock as clocks
-from pybernetes.http import client_connection, deadline, errors, messages, stream
+from pybernetes.aio import deadline
+from pybernetes.http import client_connection, errors, messages, stream
 
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
@@ -129,7 +130,7 @@ class HttpClient:
         """Send, and read the whole answer; `timeout` is for all of it."""
         call = _prepare(method, url, headers, body)
         connection: client_connection.ClientConnection | None = None
-        async with deadline.Deadline(self._clock, timeout):
+        async with deadline.Deadline(self._clock, timeout, errors.ReadTimeout):
             connection, head = await self._send(call)
             try:
                 data = await connection.read_all()
@@ -147,7 +148,7 @@ class HttpClient:
     ) -> "ClientStream":
         """Send, and return when the head of the answer is here (`timeout` is for that); the body comes as it comes."""
         call = _prepare(method, url, headers, body)
-        async with deadline.Deadline(self._clock, timeout):
+        async with deadline.Deadline(self._clock, timeout, errors.ReadTimeout):
             connection, head = await self._send(call)
         return ClientStream(head, connection, lambda: self._release(call.origin, connection))
 
@@ -162,7 +163,7 @@ class HttpClient:
         """Ask for another protocol; `UpgradeRefused` with the server's answer when it stays with HTTP."""
         fields = [*(headers or []), ("Connection", "Upgrade"), ("Upgrade", protocol)]
         call = _prepare(method, url, fields, b"")
-        async with deadline.Deadline(self._clock, timeout):
+        async with deadline.Deadline(self._clock, timeout, errors.ReadTimeout):
             connection, head = await self._send(call, fresh=True)
             if head.status == 101 and connection.stream is not None:
                 return Upgraded(head.headers, connection.stream)

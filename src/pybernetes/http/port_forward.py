@@ -15,8 +15,8 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from pybernetes.aio import clock as clocks
-from pybernetes.aio import tasks
-from pybernetes.http import channels, deadline, errors, messages, relay, spdy, stream, websocket
+from pybernetes.aio import deadline, tasks
+from pybernetes.http import channels, errors, messages, relay, spdy, stream, websocket
 from pybernetes.http import client as clients
 
 PROTOCOL = "portforward.k8s.io"
@@ -211,7 +211,7 @@ class Forwarder:
         for kind in ("error", "data"):
             headers = {"streamtype": kind, "port": str(port), "requestid": request}
             opened[kind] = self._session.open(headers)
-            async with deadline.Deadline(self._clock, _PAIR_TIMEOUT):
+            async with deadline.Deadline(self._clock, _PAIR_TIMEOUT, errors.ReadTimeout):
                 await opened[kind].accepted
         opened["error"].write_eof()
         return Forward(port, opened["data"], opened["error"])

@@ -14,7 +14,8 @@ import struct
 from collections.abc import Callable
 
 from pybernetes.aio import clock as clocks
-from pybernetes.http import deadline, errors, spdy_frames, stream
+from pybernetes.aio import deadline
+from pybernetes.http import errors, spdy_frames, stream
 
 _CLOSE_TIMEOUT = 2.0
 _STREAM_LIMIT = 1000
@@ -157,7 +158,7 @@ class Session:
             self._going = True
             self.raw.write_nowait(spdy_frames.goaway(self._last_received))
             try:
-                async with deadline.Deadline(self._clock, _CLOSE_TIMEOUT):
+                async with deadline.Deadline(self._clock, _CLOSE_TIMEOUT, errors.ReadTimeout):
                     await self._ended.wait()
             except errors.ReadTimeout:
                 pass  # the peer keeps the connection open: not our concern any more

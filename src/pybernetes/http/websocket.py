@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from pybernetes.aio import clock as clocks
-from pybernetes.aio import tasks
+from pybernetes.aio import deadline, tasks
 from pybernetes.http import client as clients
-from pybernetes.http import deadline, errors, frames, messages, stream
+from pybernetes.http import errors, frames, messages, stream
 
 MESSAGE_LIMIT = 32 * 1024 * 1024
 _CLOSE_TIMEOUT = 2.0
@@ -161,7 +161,7 @@ class WebSocket:
         self._say_close(code, reason)
         if wait and self.close_code is None:
             try:
-                async with deadline.Deadline(self._clock, _CLOSE_TIMEOUT):
+                async with deadline.Deadline(self._clock, _CLOSE_TIMEOUT, errors.ReadTimeout):
                     while await self.receive() is not None:
                         pass
             except errors.HttpError:

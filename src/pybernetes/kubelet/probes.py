@@ -14,10 +14,11 @@ import urllib.parse
 from typing import Any
 
 from pybernetes.aio import clock as clocks
+from pybernetes.aio import deadline
 from pybernetes.api.types import core
 from pybernetes.http import client as http_client
 from pybernetes.http import errors as http_errors
-from pybernetes.kubelet import deadline, runtime_status
+from pybernetes.kubelet import runtime_status
 from pybernetes.kubelet.cri import runtime
 
 _USER_AGENT = "kube-probe/1.37"
@@ -171,7 +172,7 @@ def _go_text(failure: Exception, url: str) -> str:
 
 async def _tcp(host: str, port: int, timeout: float, clock: clocks.Clock) -> Answer:
     try:
-        async with deadline.within(clock, timeout):
+        async with deadline.Deadline(clock, timeout):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return Answer(Outcome.FAILURE, f"dial tcp {host}:{port}: i/o timeout")

@@ -17,14 +17,13 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from pybernetes.aio import clock as clocks
-from pybernetes.aio import tasks
+from pybernetes.aio import deadline, tasks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
 from pybernetes.kubelet import (
     actions,
     cgroup_manager,
     container_starter,
-    deadline,
     keyed_backoff,
     lifecycle_hooks,
     measures,
@@ -370,7 +369,7 @@ class RuntimeManager:
         """Run the hook, for at most the grace period; a failing one only makes an event."""
         ip = next((one.ip for one in pod.status.podIPs), pod.status.podIP)
         try:
-            async with deadline.within(self._clock, grace):
+            async with deadline.Deadline(self._clock, grace):
                 await self._hooks.run(pod, container, hook, container_id, ip)
         except TimeoutError:
             logger.info("preStop of %s in %s not done within %s s", container.name, pod.metadata.name, grace)

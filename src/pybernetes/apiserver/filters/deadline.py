@@ -1,11 +1,10 @@
 """A request that takes too long is answered 504, except those that are meant to last.
 
-Hot path: no timer is set for requests that end without waiting; `asyncio.timeout` is entered by slow verbs only.
+Hot path: no timer is set for requests that end without waiting, only for slow verbs.
 Upstream: k8s.io/apiserver/pkg/server/filters/timeout.go, endpoints/filters/request_deadline.go.
 """
 
-import asyncio
-
+from pybernetes.aio import deadline as deadlines
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.apiserver import context as contexts
 
@@ -30,7 +29,7 @@ async def deadline(context: contexts.RequestContext, proceed: contexts.Handler) 
     if given:
         seconds = min(DEFAULT_SECONDS, _seconds(given)) or DEFAULT_SECONDS
     try:
-        async with asyncio.timeout(seconds):
+        async with deadlines.Deadline(context.clock, seconds):
             return await proceed(context)
     except TimeoutError as error:
         text = "request did not complete within the allotted timeout"

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from pybernetes.aio import clock as clocks
+from pybernetes.aio import deadline
 from pybernetes.api.types import certificates, core, meta
 from pybernetes.client import informer as informers
-from pybernetes.kubelet import deadline, environment, runtime_status
+from pybernetes.kubelet import environment, runtime_status
 from pybernetes.kubelet.volumes import content
 
 O = TypeVar("O", bound=meta.Object)  # noqa: E741
@@ -103,7 +104,7 @@ class ObjectCache:
         watched = self._watched.get(reference)
         if watched is not None and not watched.informer.has_synced:
             try:
-                async with deadline.within(self._clock, _SYNC_TIMEOUT):
+                async with deadline.Deadline(self._clock, _SYNC_TIMEOUT):
                     await watched.informer.wait_for_sync()
             except TimeoutError:
                 what = reference[0].__name__.lower()

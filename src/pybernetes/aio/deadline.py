@@ -1,4 +1,7 @@
-"""A time limit around awaiting, on the injected clock.
+"""A time limit on the injected clock around awaiting.
+
+    async with deadline.Deadline(clock, 5.0):
+        await answer                            # TimeoutError after five seconds
 
 Upstream: context.WithTimeout.
 """
@@ -7,17 +10,17 @@ import asyncio
 from types import TracebackType
 
 from pybernetes.aio import clock as clocks
-from pybernetes.http import errors
 
 
 class Deadline:
-    """A time limit on the injected clock around awaiting; `ReadTimeout` when it passes."""
+    """Raises `error` when the block takes longer; None for no limit."""
 
-    __slots__ = ("_clock", "_scope", "_seconds", "_timer")
+    __slots__ = ("_clock", "_error", "_scope", "_seconds", "_timer")
 
-    def __init__(self, clock: clocks.Clock, seconds: float | None) -> None:
+    def __init__(self, clock: clocks.Clock, seconds: float | None, error: type[Exception] = TimeoutError) -> None:
         self._clock = clock
         self._seconds = seconds
+        self._error = error
         self._scope = asyncio.timeout(None)
         self._timer: clocks.Timer | None = None
 
@@ -37,4 +40,4 @@ class Deadline:
         try:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError as expired:
-            raise errors.ReadTimeout(f"no answer within {self._seconds:g} s") from expired
+            raise self._error(f"no answer within {self._seconds:g} s") from expired
