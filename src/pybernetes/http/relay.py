@@ -4,6 +4,7 @@ Upstream: apimachinery/pkg/util/proxy (UpgradeAwareHandler), apiserver/pkg/util/
 """
 
 import asyncio
+from collections.abc import Iterable
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
@@ -12,7 +13,12 @@ from pybernetes.http import errors, messages, stream, websocket
 
 TUNNEL_PREFIX = "SPDY/3.1+"
 VERSION_HEADER = "X-Stream-Protocol-Version"
-_HOP_BY_HOP = frozenset(("connection", "upgrade", "host", "content-length", "transfer-encoding", "keep-alive", "te"))
+_HOP_BY_HOP = frozenset(
+    (
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "host", "content-length", "authorization"),
+    )
+)
 
 
 async def copy(source: stream.UpgradedStream, target: stream.UpgradedStream) -> None:
@@ -24,24 +30,31 @@ async def copy(source: stream.UpgradedStream, target: stream.UpgradedStream) -> 
         pass  # the target is gone
 
 
-async def relay(first: stream.UpgradedStream, second: stream.UpgradedStream) -> None:
-    """Both ways; when one direction has ended, both streams are closed after what was written."""
+async def relay(here: stream.UpgradedStream, there: stream.UpgradedStream) -> None:
+    """Copy bytes both ways until the other side has said its last, or our client is gone; then close both.
+
+    What the other side sent before it closed is still delivered: only the end of its stream ends the relay.
+    """
+
+    async def pump(source: stream.UpgradedStream, target: stream.UpgradedStream) -> None:
+        await copy(source, target)
+        target.write_eof()
+
     async with tasks.TaskGroup("relay") as group:  # leaving it cancels the other direction
-        there = group.start(copy(first, second), "there")
-        back = group.start(copy(second, first), "back")
-        await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-    first.close()
-    second.close()
+        group.start(pump(here, there), "out")
+        answers = group.start(pump(there, here), "in")
+        await asyncio.wait((answers, here.closed), return_when=asyncio.FIRST_COMPLETED)
+    here.close()
+    there.close()
 
 
-def forwardable(headers: messages.Headers) -> list[tuple[str, str]]:
+def forwardable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The header fields that a proxy hands on."""
-    return [(name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP]
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
 
 
 def _refusal(refused: errors.UpgradeRefused) -> messages.Response:
-    kept = [(name, value) for name, value in refused.headers if name.lower() not in _HOP_BY_HOP]
-    return messages.Response(refused.status, kept, refused.body)
+    return messages.Response(refused.status, forwardable(refused.headers), refused.body)
 
 
 async def proxy_upgrade(
@@ -63,7 +76,7 @@ async def proxy_upgrade(
         finally:
             upgraded.stream.close()
 
-    return messages.UpgradeResponse(protocol, forwardable(upgraded.headers), run)
+    return messages.UpgradeResponse(protocol, forwardable(upgraded.headers.items()), run)
 
 
 async def proxy_tunnel(

@@ -168,7 +168,7 @@ async def test_websocket_client_of_a_server_that_speaks_spdy(serve, http, how):
 
     async def front(request):
         if how == "passed on":
-            return await relay.proxy_upgrade(http, request, back.url, relay.forwardable(request.headers))
+            return await relay.proxy_upgrade(http, request, back.url, relay.forwardable(request.headers.items()))
 
         async def join(streams):
             async with channels.connect(http, back.url, FULL, clock=REAL) as command:
@@ -193,7 +193,7 @@ async def test_refusal_passes_through_a_proxy(serve, http):
         return messages.Response(404, [("Content-Type", "text/plain")], b"no such pod")
 
     async def front(request):
-        return await relay.proxy_upgrade(http, request, back.url + "/x", relay.forwardable(request.headers))
+        return await relay.proxy_upgrade(http, request, back.url + "/x", relay.forwardable(request.headers.items()))
 
     async with serve(refuse) as back, serve(front) as serving:
         with pytest.raises(errors.UpgradeRefused, match="no such pod") as refused:
