@@ -1,7 +1,7 @@
 """The streams of a remote command (exec, attach), whichever wire they travel on.
 
-Server: `serve` answers the request and hands `Channels` to a function, for WebSocket (v5, v4 and the first version of
-the channel protocol, base64 variants) and SPDY/3.1 alike. Client: `connect`, over SPDY. `bridge` joins the two.
+Server: `serve` answers a WebSocket request (v5, v4 and the first version of the channel protocol, base64 variants) and
+hands `Channels` to a function. Client: `connect`, over SPDY/3.1. `bridge` joins the two.
 
     channel   0 stdin   1 stdout   2 stderr   3 error (one Status at the end)   4 resize (JSON, one size a line)
 
@@ -79,21 +79,6 @@ class Channels:
         """From streams by name."""
         stdin, stdout, stderr, _, resize = (streams.get(name) for name in NAMES)
         return cls(version, stdin, stdout, stderr, streams["error"], resize, closed)
-
-    async def sizes(self) -> AsyncIterator[tuple[int, int]]:
-        """The terminal's width and height, each time they change."""
-        if self.resize is None:
-            return
-        text, decoder = "", json.JSONDecoder()
-        while data := await self.resize.read():
-            text += data.decode("utf-8", "replace")
-            while text := text.lstrip():
-                try:
-                    size, end = decoder.raw_decode(text)
-                except ValueError:
-                    break  # not all of it is here
-                text = text[end:]
-                yield int(size.get("Width", 0)), int(size.get("Height", 0))
 
     async def finish(self, status: dict[str, Any]) -> None:
         """Tell how the command ended (a Status); before version 4 only failures are told, as text."""
@@ -215,47 +200,10 @@ async def until_gone(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await loop()
 
 
-def plain(status: int, text: str, headers: list[tuple[str, str]] | None = None) -> messages.Response:
-    """A refusal, as http.Error writes it."""
-    fields = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"), *(headers or [])]
-    return messages.Response(status, fields, text.encode() + b"\n")
-
-
-def negotiate(request: messages.Request, versions: tuple[str, ...]) -> str | messages.Response:
-    """The SPDY subprotocol: the client's first that we have; otherwise the refusal.
-
-    Upstream: streaming/pkg/httpstream (Handshake).
-    """
-    values = request.headers.get_all(relay.VERSION_HEADER)
-    offered = [name.strip() for value in values for name in value.split(",") if name.strip()]
-    if not offered:
-        count = len(request.headers)
-        reason = f"header {relay.VERSION_HEADER} does not exist in request with {count} headers"
-        return plain(400, f"unable to upgrade: {reason}")
-    chosen = next((name for name in offered if name in versions), None)
-    if chosen is not None:
-        return chosen
-    known, wanted = " ".join(versions), " ".join(offered)
-    text = f"unable to upgrade: unable to negotiate protocol: client supports [{wanted}], server accepts [{known}]"
-    return plain(403, text, [("X-Accepted-Stream-Protocol-Versions", name) for name in versions])
-
-
 def serve(request: messages.Request, options: Options, run: Run, *, clock: clocks.Clock) -> messages.AnyResponse:
-    """The answer to an exec or attach request; `run` has the streams, and calls `finish` before it returns."""
-    if websocket.is_upgrade(request):
-        return websocket.accept(
-            request, WEBSOCKET_VERSIONS, lambda socket: _serve_websocket(socket, options, run), clock=clock
-        )
-    if (request.headers.get("upgrade") or "").lower() != SPDY_PROTOCOL.lower():
-        return plain(400, f"unable to upgrade: missing upgrade headers in request: {request.headers.items()}")
-    chosen = negotiate(request, SPDY_VERSIONS)
-    if isinstance(chosen, messages.Response):
-        return chosen
-    version = version_of(chosen)
-    return messages.UpgradeResponse(
-        SPDY_PROTOCOL,
-        [(relay.VERSION_HEADER, chosen)],
-        lambda raw: _serve_spdy(raw, options.names(version), version, run, clock),
+    """The answer to a WebSocket exec or attach request; `run` has the streams, and calls `finish` before it returns."""
+    return websocket.accept(
+        request, WEBSOCKET_VERSIONS, lambda socket: _serve_websocket(socket, options, run), clock=clock
     )
 
 
@@ -272,34 +220,6 @@ async def _serve_websocket(socket: websocket.WebSocket, options: Options, run: R
     async with tasks.TaskGroup("channels") as group:
         group.start(until_gone(mux.run), "read")
         await run(Channels.of(version_of(socket.subprotocol), streams, closed))
-
-
-async def _serve_spdy(
-    raw: stream.UpgradedStream, names: list[str], version: int, run: Run, clock: clocks.Clock
-) -> None:
-    streams: dict[str, stream.UpgradedStream] = {}
-    complete = asyncio.Event()
-
-    def on_stream(opened: spdy.Stream) -> bool:
-        name = opened.headers.get("streamtype", "")
-        if name not in names or name in streams:
-            return False
-        streams[name] = opened
-        if len(streams) == len(names):
-            complete.set()
-        return True
-
-    session = spdy.Session(raw, clock=clock, on_stream=on_stream)
-    async with tasks.TaskGroup("spdy") as group:
-        group.start(until_gone(session.run), "read")
-        try:
-            async with deadline.Deadline(clock, _CREATION_TIMEOUT, errors.ReadTimeout):
-                await complete.wait()
-            await run(Channels.of(version, streams, streams["error"].closed))
-        except errors.HttpError:
-            raw.close()  # the client is gone, or never opened its streams: nobody is left to tell
-        finally:
-            await session.close()
 
 
 @contextlib.asynccontextmanager

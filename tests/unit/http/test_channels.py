@@ -1,4 +1,4 @@
-"""Remote commands and port forwarding over every wire."""
+"""Remote commands over every wire."""
 
 import asyncio
 import base64
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pybernetes.aio import clock, tasks
-from pybernetes.http import channels, client, errors, messages, port_forward, relay, spdy, stream, websocket
+from pybernetes.http import channels, client, errors, messages, relay, spdy, stream, websocket
 
 REAL = clock.RealClock()
 SUCCESS = {"status": "Success"}
@@ -28,8 +28,7 @@ async def shout(streams: channels.Channels) -> None:
             count += len(data)
             await streams.stdout.write(data.upper())
     if streams.resize is not None:
-        sizes = streams.sizes()
-        await streams.stdout.write(b"%dx%d" % await anext(sizes))
+        await streams.stdout.write(await streams.resize.read_exactly(25))
     if streams.stderr is not None:
         await streams.stderr.write(b"%d bytes" % count)
     await streams.finish(SUCCESS)
@@ -38,6 +37,35 @@ async def shout(streams: channels.Channels) -> None:
 def handler_for(options, command=shout):
     async def handler(request):
         return channels.serve(request, options, command, clock=REAL)
+
+    return handler
+
+
+def spdy_handler_for(options):
+    """What a container runtime does: the command behind SPDY."""
+    names = options.names(4)
+
+    async def run(raw):
+        streams, complete = {}, asyncio.Event()
+
+        def on_stream(opened):
+            streams[opened.headers["streamtype"]] = opened
+            if len(streams) == len(names):
+                complete.set()
+            return True
+
+        session = spdy.Session(raw, clock=REAL, on_stream=on_stream)
+        async with tasks.TaskGroup("spdy") as group:
+            group.start(channels.until_gone(session.run), "read")
+            await complete.wait()
+            try:
+                await shout(channels.Channels.of(4, streams, streams["error"].closed))
+            except errors.HttpError:
+                raw.close()  # the client is gone
+            await session.close()
+
+    async def handler(request):
+        return messages.UpgradeResponse("SPDY/3.1", [(relay.VERSION_HEADER, "v4.channel.k8s.io")], run)
 
     return handler
 
@@ -54,7 +82,10 @@ async def read_all(source: stream.UpgradedStream) -> bytes:
 
 
 async def test_command_over_spdy(serve, http):
-    async with serve(handler_for(FULL)) as serving, channels.connect(http, serving.url, FULL, clock=REAL) as command:
+    async with (
+        serve(spdy_handler_for(FULL)) as serving,
+        channels.connect(http, serving.url, FULL, clock=REAL) as command,
+    ):
         assert command.version == 4
         large = b"abc" * 100_000
         writing = asyncio.ensure_future(command.stdin.write(large))
@@ -67,12 +98,12 @@ async def test_command_over_spdy(serve, http):
 
 
 async def test_terminal_over_spdy(serve, http):
-    async with serve(handler_for(TTY)) as serving, channels.connect(http, serving.url, TTY, clock=REAL) as command:
+    async with serve(spdy_handler_for(TTY)) as serving, channels.connect(http, serving.url, TTY, clock=REAL) as command:
         assert command.stderr is None
         command.stdin.write_eof()
         command.resize.write_nowait(b'{"Width":80,"Hei')
         command.resize.write_nowait(b'ght":24}\n')
-        assert await command.stdout.read_exactly(5) == b"80x24"
+        assert await command.stdout.read_exactly(25) == b'{"Width":80,"Height":24}\n'
         assert await command.outcome() == SUCCESS
 
 
@@ -122,25 +153,6 @@ async def test_the_first_version_tells_failures_as_text(serve, http):
         await socket.close()
 
 
-@pytest.mark.parametrize(
-    ("headers", "status", "text"),
-    [
-        ([], 400, b"missing upgrade headers"),
-        ([("Upgrade", "SPDY/3.1")], 400, b"header X-Stream-Protocol-Version does not exist in request with 1 headers"),
-        (
-            [("Upgrade", "SPDY/3.1"), ("X-Stream-Protocol-Version", "v9, v8")],
-            403,
-            b"unable to upgrade: unable to negotiate protocol: client supports [v9 v8], server accepts [v4.channel",
-        ),
-    ],
-)
-def test_refusals(headers, status, text):
-    request = messages.Request("POST", "/", messages.Headers.of(headers), b"", messages.ConnectionInfo())
-    answer = channels.serve(request, FULL, shout, clock=REAL)
-    assert answer.status == status
-    assert text in answer.body
-
-
 async def test_client_that_goes_away_ends_the_command(serve, http):
     ended = asyncio.Event()
 
@@ -152,10 +164,6 @@ async def test_client_that_goes_away_ends_the_command(serve, http):
         ended.set()
 
     async with serve(handler_for(FULL, command)) as serving:
-        async with channels.connect(http, serving.url, FULL, clock=REAL):
-            pass
-        await asyncio.wait_for(ended.wait(), 5)
-        ended.clear()
         socket = await websocket.connect(http, serving.url, None, ["v5.channel.k8s.io"], clock=REAL)
         await socket.receive()
         await socket.close()
@@ -176,7 +184,8 @@ async def test_websocket_client_of_a_server_that_speaks_spdy(serve, http, how):
 
         return channels.serve(request, FULL, join, clock=REAL)
 
-    async with serve(handler_for(FULL)) as back, serve(front) as serving:
+    back_handler = handler_for if how == "passed on" else spdy_handler_for
+    async with serve(back_handler(FULL)) as back, serve(front) as serving:
         socket = await websocket.connect(http, serving.url, None, ["v5.channel.k8s.io"], clock=REAL)
         socket.send_nowait(b"\0hello")
         socket.send_nowait(b"\xff\0")
@@ -202,87 +211,22 @@ async def test_refusal_passes_through_a_proxy(serve, http):
         assert refused.value.status == 404
 
 
-# port forwarding
+async def test_what_a_websocket_tunnels_reaches_a_server_that_speaks_spdy(serve, http):
+    async def echo(raw):
+        while data := await raw.read():
+            await raw.write(data.upper())
 
+    async def back(request):
+        version = request.headers.get(relay.VERSION_HEADER)
+        return messages.UpgradeResponse("SPDY/3.1", [(relay.VERSION_HEADER, version)], echo)
 
-async def answer(forward: port_forward.Forward) -> None:
-    """Port 80 echoes, the others refuse."""
-    if forward.port != 80:
-        raise ConnectionRefusedError(f"nobody listens on {forward.port}")
-    while data := await forward.data.read():
-        await forward.data.write(data.upper())
-
-
-async def forwarding(request):
-    return port_forward.serve(request, lambda forwards: forwards.serve(answer), clock=REAL)
-
-
-async def test_port_forward_over_spdy(serve, http):
-    async with serve(forwarding) as serving, port_forward.connect(http, serving.url, clock=REAL) as forwarder:
-        first, second = await forwarder.open(80), await forwarder.open(80)
-        refused = await forwarder.open(81)
-        first.data.write_nowait(b"one")
-        second.data.write_nowait(b"x" * 100_000)
-        assert await first.data.read_exactly(3) == b"ONE"
-        assert await second.data.read_exactly(100_000) == b"X" * 100_000
-        assert await read_all(refused.error) == b"nobody listens on 81"
-        first.data.write_eof()
-        assert await first.data.read() == b""
-        assert await first.error.read() == b""
-        with pytest.raises(errors.ConnectionClosed):
-            await forwarder.open(0)
-
-
-@pytest.mark.parametrize("how", ["ours", "through a proxy to SPDY"])
-async def test_port_forward_tunnelled_through_a_websocket(serve, http, how):
     async def front(request):
-        if how == "ours":
-            return await forwarding(request)
-        return await relay.proxy_tunnel(http, request, back.url, [], clock=REAL)
+        return await relay.proxy_tunnel(http, request, behind.url, [], clock=REAL)
 
-    async with serve(forwarding) as back, serve(front) as serving:
+    async with serve(back) as behind, serve(front) as serving:
         socket = await websocket.connect(http, serving.url, None, ["SPDY/3.1+portforward.k8s.io"], clock=REAL)
         assert socket.subprotocol == "SPDY/3.1+portforward.k8s.io"
-        session = spdy.Session(websocket.MessageStream(socket), clock=REAL)
-        async with tasks.TaskGroup("test") as group:
-            group.start(session.run(), "read")
-            forward = await port_forward.Forwarder(session, REAL).open(80)
-            forward.data.write_nowait(b"hello")
-            assert await forward.data.read_exactly(5) == b"HELLO"
-            await session.close()
-
-
-async def test_port_forward_over_old_websocket_channels(serve, http):
-    async with serve(forwarding) as serving:
-        url = serving.url + "/?ports=80&ports=81"
-        socket = await websocket.connect(http, url, None, ["v4.channel.k8s.io"], clock=REAL)
-        first = [(await socket.receive()).data for _ in range(4)]
-        assert first == [b"\0\x50\0", b"\1\x50\0", b"\2\x51\0", b"\3\x51\0"]
-        assert (await socket.receive()).data == b"\3nobody listens on 81"
-        socket.send_nowait(b"\0hi")
-        assert (await socket.receive()).data == b"\0HI"
+        tunnel = websocket.MessageStream(socket)
+        tunnel.write_nowait(b"frames")
+        assert await tunnel.read_exactly(6) == b"FRAMES"
         await socket.close()
-        with pytest.raises(errors.UpgradeRefused, match="port"):
-            await websocket.connect(http, serving.url + "/?ports=x", None, ["v4.channel.k8s.io"], clock=REAL)
-
-
-async def test_half_a_pair_is_given_up():
-    time = clock.VirtualClock()
-    left, right = stream.pipe()
-    forwards_seen = []
-
-    async def run(forwards):
-        async for forward in forwards:
-            forwards_seen.append(forward)
-
-    async with tasks.TaskGroup("test") as group:
-        group.start(port_forward._serve_spdy(left, run, time), "server")
-        session = spdy.Session(right, clock=time)
-        group.start(session.run(), "client")
-        opened = session.open({"streamtype": "error", "port": "80", "requestid": "1"})
-        await opened.accepted
-        await time.advance(31)
-        assert await opened.read() == b""
-        await opened.closed
-        assert not forwards_seen
-        right.close()
