@@ -71,20 +71,22 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
-def share(new: Any, like: Any) -> Any:
+def share(new: Any, like: Any, depth: int = 100) -> Any:
     """`new`, with every part that equals the same part of `like` replaced by that part; `like` if all of it is equal.
 
     Comparing is done in C; all in all it costs about as much as decoding.
     """
     if new.__class__ is not like.__class__:
         return new
-    return like if new == like else _share_parts(new, like)
+    return like if new == like else _share_parts(new, like, depth)
 
 
-def _share_parts(new: Any, like: Any) -> Any:
+def _share_parts(new: Any, like: Any, depth: int) -> Any:
     """Both are of one class and not equal: look at what they are made of."""
+    if not depth:
+        return new
     if isinstance(new, tuple):
-        common = [share(mine, other) for mine, other in zip(new, like, strict=False)]
+        common = [share(mine, other, depth - 1) for mine, other in zip(new, like, strict=False)]
         return (*common, *new[len(common) :])
     if not isinstance(new, msgspec.Struct):
         return new
@@ -95,7 +97,7 @@ def _share_parts(new: Any, like: Any) -> Any:
         if one == other:
             structs.force_setattr(new, new.__struct_fields__[position], other)
         elif one.__class__ is other.__class__ and one.__class__ not in _SIMPLE:
-            structs.force_setattr(new, new.__struct_fields__[position], _share_parts(one, other))
+            structs.force_setattr(new, new.__struct_fields__[position], _share_parts(one, other, depth - 1))
     return new
 
 

@@ -251,6 +251,8 @@ class _Similar:
     """Finds for a new object one that most of its parts may be equal to: its old self, a sibling, the last one seen."""
 
     _LIMIT = 1024
+    _PARTS = 3
+    """how deep to look for what an object has in common with its old self: most of what has changed lies deeper"""
 
     def __init__(self) -> None:
         self._by_owner: dict[str, Any] = {}
@@ -258,8 +260,9 @@ class _Similar:
     def share(self, obj: Any, old: Any) -> Any:
         owners = obj.metadata.ownerReferences
         owner = owners[0].uid if owners else ""
-        like = old if old is not None else self._by_owner.get(owner)
-        if like is not None:
+        if old is not None:
+            obj = decode.share(obj, old, self._PARTS)
+        elif (like := self._by_owner.get(owner)) is not None:
             obj = decode.share(obj, like)
         if len(self._by_owner) >= self._LIMIT:
             self._by_owner.clear()

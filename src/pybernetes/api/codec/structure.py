@@ -60,16 +60,24 @@ class _Walk:
         self.mismatch = f"json: cannot unmarshal {what} into Go struct field {place} of type {go_type}"
 
 
-def conform(obj: dict[str, Any], api_version: str, kind: str, *, patching: bool = False) -> list[str]:
+def conform(
+    obj: dict[str, Any],
+    api_version: str,
+    kind: str,
+    *,
+    patching: bool = False,
+    known: dict[str, Any] | None = None,
+) -> list[str]:
     """Make `obj` what Go would have decoded; the result names the unknown fields that were dropped, as strict
     errors. DecodeError for what Go cannot decode, NotRegistered for a kind that is not built in.
 
     `patching`: the result of a strategic merge patch, which upstream converts by other means, with other errors.
+    `known`: an object that has been through this; parts of it (not their equals) need no second look.
     """
     name = table.find(api_version, kind)
     if name is None:
         raise failure.NotRegistered(api_version, kind)
-    return _run(plans.plan_of(name), obj, _Walk(patching))
+    return _run(plans.plan_of(name), obj, _Walk(patching), known)
 
 
 def conform_metadata(metadata: dict[str, Any]) -> list[str]:
@@ -90,9 +98,9 @@ def knows(api_version: str, kind: str) -> bool:
     return table.find(api_version, kind) is not None
 
 
-def _run(plan: plans.Plan, obj: dict[str, Any], walk: _Walk) -> list[str]:
+def _run(plan: plans.Plan, obj: dict[str, Any], walk: _Walk, known: dict[str, Any] | None = None) -> list[str]:
     try:
-        _message(plan, obj, walk)
+        _message(plan, obj, walk, known)
     except RecursionError:
         raise failure.DecodeError("exceeded max depth") from None
     if walk.mismatch:
@@ -100,10 +108,10 @@ def _run(plan: plans.Plan, obj: dict[str, Any], walk: _Walk) -> list[str]:
     return walk.unknown
 
 
-def _message(plan: plans.Plan, obj: dict[str, Any], walk: _Walk) -> None:
+def _message(plan: plans.Plan, obj: dict[str, Any], walk: _Walk, known: dict[str, Any] | None = None) -> None:
     fields = plan.fields
     dropped = None
-    for name, value in obj.items():
+    for name, value in [item for item in obj.items() if item[1] is not known.get(item[0])] if known else obj.items():
         try:
             expected, operation, drop, argument, entry = fields[name]
         except KeyError:
@@ -124,7 +132,8 @@ def _message(plan: plans.Plan, obj: dict[str, Any], walk: _Walk) -> None:
             pass
         elif operation == MESSAGE:
             walk.trail.append(entry)
-            _message(argument if argument.__class__ is Plan else _bind(fields, name, entry), value, walk)
+            inner = argument if argument.__class__ is Plan else _bind(fields, name, entry)
+            _message(inner, value, walk, known and known.get(name))
             walk.trail.pop()
         elif operation == STRING_MAP:
             for item in value.values():

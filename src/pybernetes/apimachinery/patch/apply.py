@@ -199,9 +199,9 @@ class FieldManager:
         if fields.empty:
             return
         previous = managed.sets.get(manager)
-        if previous is not None:
-            fields = fields.union(previous.fields)
-        managed.sets[manager] = VersionedSet(fields, self._api_version, False)
+        managed.sets[manager] = (
+            VersionedSet(fields, self._api_version, False) if previous is None else previous.plus(fields)
+        )
         managed.times[manager] = now
 
     def _apply(
@@ -257,22 +257,17 @@ class FieldManager:
                     continue
                 comparison = comparing.compare(before[0], before[1], after[1])
                 comparisons[versioned.api_version] = comparison
-            written = comparison.written
-            if versioned.touched_by(written):
-                conflicts[other] = versioned.fields.intersection(written)
-        if conflicts and not force:
+            if not force and versioned.touched_by(comparison.written):
+                conflicts[other] = versioned.fields.intersection(comparison.written)
+        if conflicts:
             raise Conflicts(conflicts)
         for other, versioned in list(managed.sets.items()):
             if other == manager:
                 continue
-            removed = comparisons[versioned.api_version].removed
-            if other not in conflicts and not versioned.touched_by(removed):
-                continue
-            fields = versioned.fields.difference(conflicts.get(other, fieldset.EMPTY)).difference(removed)
-            if fields.empty:
+            comparison = comparisons[versioned.api_version]
+            managed.sets[other] = rest = versioned.without(comparison.written).without(comparison.removed)
+            if rest is not versioned and rest.empty:
                 del managed.sets[other]
-            else:
-                managed.sets[other] = versioned.with_fields(fields)
         return own
 
     def _prune(self, merged: Any, managed: Managed, last: VersionedSet | None) -> Any:

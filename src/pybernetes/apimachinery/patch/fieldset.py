@@ -158,6 +158,47 @@ class Set:
 EMPTY = Set()
 
 
+# On a FieldsV1 that we wrote, without reading all of it
+
+
+def subtract(fields: Mapping[str, Any], gone: Set) -> dict[str, Any]:
+    """Less exactly those paths, as `Set.difference`."""
+    rest = dict(fields)
+    for element in gone.members | gone.children.keys():
+        if element not in fields:
+            continue
+        member, below = _parts(fields[element])
+        if element in gone.children:
+            below = subtract(below, gone.children[element])
+        _write(rest, element, below, is_member=member and element not in gone.members)
+    return rest
+
+
+def add(fields: Mapping[str, Any], new: Set) -> dict[str, Any]:
+    """With those paths too, as `Set.union`."""
+    both = dict(fields)
+    for element in new.members | new.children.keys():
+        member, below = _parts(fields[element]) if element in fields else (False, {})
+        if element in new.children:
+            below = add(below, new.children[element])
+        _write(both, element, below, is_member=member or element in new.members)
+    return both if len(both) == len(fields) else {element: both[element] for element in sorted(both, key=_order)}
+
+
+def _parts(inner: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+    """Whether the path itself belongs to the set, and what is below it."""
+    if _SELF not in inner:
+        return not inner, inner
+    return True, {element: below for element, below in inner.items() if element != _SELF}
+
+
+def _write(fields: dict[str, Any], element: Element, below: dict[str, Any], *, is_member: bool) -> None:
+    if below or is_member:
+        fields[element] = {_SELF: {}, **below} if below and is_member else below
+    else:
+        fields.pop(element, None)
+
+
 def of(paths: Iterable[Path]) -> Set:
     found = Set()
     for path in paths:

@@ -86,6 +86,24 @@ class VersionedSet:
             return paths.touches(self._raw)
         return not self.fields.intersection(paths).empty
 
+    def without(self, paths: fieldset.Set) -> VersionedSet:
+        """Less exactly those paths."""
+        if not self.touched_by(paths):
+            return self
+        if self._raw is None:
+            return self.with_fields(self.fields.difference(paths))
+        return VersionedSet(None, self.api_version, self.applied, fieldset.subtract(self._raw, paths))
+
+    def plus(self, paths: fieldset.Set) -> VersionedSet:
+        """With those paths too."""
+        if self._raw is None:
+            return self.with_fields(self.fields.union(paths))
+        return VersionedSet(None, self.api_version, self.applied, fieldset.add(self._raw, paths))
+
+    @property
+    def empty(self) -> bool:
+        return self.fields.empty if self._raw is None else not self._raw
+
     def to_fields(self) -> dict[str, Any]:
         return self._raw if self._raw is not None else self.fields.to_fields()
 

@@ -98,17 +98,18 @@ class OpenAPISchema:
 
 
 def apply(original: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    """A changed copy of the original; PatchError if the patch is wrong or does not fit."""
-    return merge_map(values.copy(original), values.copy(patch), schema)
+    """The changed original; parts that stay the same are shared. PatchError if the patch is wrong or does not fit."""
+    return merge_map(original, values.copy(patch), schema)
 
 
 def merge_map(
     original: dict[str, Any], patch: dict[str, Any], schema: Schema, *, combine: bool = False
 ) -> dict[str, Any]:
-    """Merge in place; both arguments are used up. With `combine` the original is itself a patch, and the result the
-    patch that does what both do."""
+    """The original stays as it is, the patch is used up. With `combine` the original is itself a patch, and the result
+    the patch that does what both do."""
     if DIRECTIVE in patch:
         return _directive(patch)
+    original = {**original}
     _apply_retain_keys(original, patch, combine=combine)
     _merge_ordered_lists(original, patch, schema, combine=combine)
     for name, item in patch.items():

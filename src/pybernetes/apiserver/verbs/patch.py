@@ -68,8 +68,10 @@ def _patcher(
     async def mutate(current: Object | None) -> Object:
         if current is None:
             raise errors.NotFound(store.resource, context.info.name)
-        new = change(current)
-        conform(context, new, media, context.kind, lambda: change(current))
+        # The result shares with `base` what the patch left alone, and a default may change even that, but in no status.
+        base: Object = values.copy(current) if media == STRATEGIC and op.subresource != "status" else current
+        new = change(base)
+        conform(context, new, media, context.kind, base, lambda: change(base))
         if not isinstance(new.get("metadata"), dict):
             new["metadata"] = {}
         store.environment.rules.default(context.kind, new)
@@ -165,9 +167,10 @@ def conform(
     new: Object,
     media: str,
     kind: kinds.Kind,
+    base: Object | None = None,
     again: Callable[[], Object] | None = None,
 ) -> None:
-    """Hold a patched object to the type of its kind, as the decoding of a body would.
+    """Hold a patched object to the type of its kind, as the decoding of a body would; parts of `base` are of it.
 
     `again` makes the object once more: what is unknown has been dropped when an error quotes it.
     """
@@ -183,7 +186,7 @@ def conform(
                 unknown = structure.conform_metadata(new["metadata"]) if new.get("metadata") else []
                 unknown += context.server.stores.of(kind).strategy.read(kind, new)
             else:
-                unknown = sorted(structure.conform(new, kind.api_version, kind.kind))
+                unknown = sorted(structure.conform(new, kind.api_version, kind.kind, known=base))
         except failure.DecodeError as error:
             wrong = _converted(error.message) if media == STRATEGIC else error.message
     if unknown and not wrong:
