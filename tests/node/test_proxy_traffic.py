@@ -383,7 +383,7 @@ async def test_library_and_program_do_the_same(kernel: NodeKernel) -> None:
     ports = (port(affinity_seconds=60), port(name="more", port=81, node_port=30081))
     table = await put(kernel, *ports)
     by_program = listed()
-    await kernel.apply(table.remove())
+    await kernel.apply(nftables.removal(table.settings.name))
     text = table.full({"default/web": ruleset.ServiceRules(ports)})
     subprocess.run(inside(NODE, sys.executable, "-c", APPLY), input=text.encode(), check=True)
     assert listed() == by_program

@@ -53,14 +53,6 @@ class GroupVersionKind(NamedTuple):
         return f"{self.group}/{self.version}, Kind={self.kind}"
 
     @property
-    def group_version(self) -> GroupVersion:
-        return GroupVersion(self.group, self.version)
-
-    @property
-    def group_kind(self) -> GroupKind:
-        return GroupKind(self.group, self.kind)
-
-    @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 

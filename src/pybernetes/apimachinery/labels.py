@@ -252,10 +252,6 @@ def format_label_selector(selector: Mapping[str, Any] | None) -> str:
     return text or "<none>"
 
 
-def matches(selector: str, labels: Mapping[str, str] | None) -> bool:
-    return parse(selector).matches(labels)
-
-
 def _parse_int64(text: str) -> int | None:
     if not _integer(text):
         return None

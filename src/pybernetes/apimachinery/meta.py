@@ -49,16 +49,8 @@ def name(obj: Object) -> str:
     return _read(obj).get("name") or ""
 
 
-def namespace(obj: Object) -> str:
-    return _read(obj).get("namespace") or ""
-
-
 def uid(obj: Object) -> str:
     return _read(obj).get("uid") or ""
-
-
-def resource_version(obj: Object) -> str:
-    return _read(obj).get("resourceVersion") or ""
 
 
 def labels(obj: Object) -> dict[str, str]:
@@ -71,21 +63,6 @@ def annotations(obj: Object) -> dict[str, str]:
 
 def is_deleting(obj: Object) -> bool:
     return bool(_read(obj).get("deletionTimestamp"))
-
-
-def key(obj: Object) -> str:
-    """`namespace/name`, or `name` outside namespaces: how queues and caches call an object."""
-    data = _read(obj)
-    space = data.get("namespace")
-    return f"{space}/{data.get('name') or ''}" if space else data.get("name") or ""
-
-
-def split_key(text: str) -> tuple[str, str]:
-    """Namespace and name of a key; ValueError if it is none."""
-    parts = text.split("/")
-    if len(parts) > 2:
-        raise ValueError(f'unexpected key format: "{text}"')
-    return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
 
 
 # Owners
@@ -101,16 +78,6 @@ def controller_of(obj: Object) -> Object | None:
         if owner.get("controller"):
             return owner
     return None
-
-
-def is_controlled_by(obj: Object, owner: Object) -> bool:
-    reference = controller_of(obj)
-    return reference is not None and reference.get("uid") == uid(owner)
-
-
-def owner_reference(owner: Object) -> Object:
-    """A plain reference: keeps the object only as long as the owner lives."""
-    return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": name(owner), "uid": uid(owner)}
 
 
 # Finalizers

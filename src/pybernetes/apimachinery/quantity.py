@@ -112,11 +112,6 @@ class Quantity:
     def neg(self) -> Quantity:
         return Quantity(-self.nano, self.format)
 
-    def round_up(self, scale: int) -> Quantity:
-        """The next amount away from zero that is a whole number of 10**scale."""
-        unit = 10 ** (scale - NANO)
-        return self if self.nano % unit == 0 else Quantity(_divide_up(self.nano, unit) * unit, self.format)
-
     def __add__(self, other: Quantity) -> Quantity:
         return self.add(other)
 

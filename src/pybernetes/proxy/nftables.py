@@ -321,10 +321,6 @@ class Table:
         self._stale, self._aged = set(), self._stale
         return "".join(lines)
 
-    def remove(self) -> str:
-        """Take the whole table away."""
-        return removal(self.settings.name)
-
     def _claim(self, key: str, one: Fragment) -> None:
         for element, value in one.elements.items():
             self._claims.setdefault(element, {})[key] = value
