@@ -111,7 +111,9 @@ def _run(plan: plans.Plan, obj: dict[str, Any], walk: _Walk, known: dict[str, An
 def _message(plan: plans.Plan, obj: dict[str, Any], walk: _Walk, known: dict[str, Any] | None = None) -> None:
     fields = plan.fields
     dropped = None
-    for name, value in [item for item in obj.items() if item[1] is not known.get(item[0])] if known else obj.items():
+    for name, value in (
+        [item for item in obj.items() if item[1] is not known.get(item[0], known)] if known else obj.items()
+    ):
         try:
             expected, operation, drop, argument, entry = fields[name]
         except KeyError:
