@@ -123,7 +123,8 @@ def sit(
             say("taking the cluster down")
             cluster.stop()
     remains = [] if chosen.keep else [one for one in cluster.remains() if one not in there]
-    breaks = [(text, suite.suspects(specs, moment)) for moment, text in problems]
+    first = {text: moment for moment, text in reversed(problems)}
+    breaks = [(text, suite.suspects(specs, moment)) for text, moment in first.items()]
     return report.Sitting(
         cluster.title, specs, seconds, report.used(before, after), breaks=breaks, trouble=trouble, remains=remains
     )
