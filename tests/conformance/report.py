@@ -187,7 +187,7 @@ Upstream's own conformance suite, 462 specs, against a cluster of two real nodes
 ```sh
 scripts/conformance                     # all of it; half an hour on two cores
 scripts/conformance --sig network       # or --focus REGEX, --skip REGEX, --serial, --parallel, --failed
-scripts/conformance --sample            # some eighty fast specs of every sig: what CI runs
+scripts/conformance --sample            # 83 fast specs of every sig: what CI runs
 scripts/conformance --compare           # the same specs on ours and on upstream's programs: time, CPU, memory
 scripts/conformance --page              # all of it, and writes this page
 ```

@@ -137,9 +137,11 @@ def select(chosen: argparse.Namespace, known: dict[str, suite.Spec]) -> suite.Se
         names = tuple(name for name, spec in known.items() if spec.state == "failed")
     elif chosen.sample:
         names = tuple(line for line in SAMPLE.read_text().splitlines() if line and not line.startswith("#"))
-    if (chosen.failed or chosen.sample) and not names:
-        return None
-    return suite.Selection(chosen.focus, chosen.sig, chosen.skip, names)
+    wanted = suite.Selection(chosen.focus, chosen.sig, chosen.skip)
+    if not (chosen.failed or chosen.sample):
+        return wanted
+    names = (*wanted.choose(names, serial=False), *wanted.choose(names, serial=True))
+    return dataclasses.replace(wanted, names=names) if names else None
 
 
 def main(arguments: list[str]) -> int:
@@ -154,7 +156,7 @@ def main(arguments: list[str]) -> int:
     known = report.load(CACHE / "results.json")
     selection = select(chosen, known)
     if selection is None:
-        say("no spec failed when they ran last")
+        say("no such spec failed when they ran last")
         return 0
     sittings = []
     if not chosen.upstream:
