@@ -13,6 +13,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api import kinds
 from pybernetes.apimachinery import errors, meta, timestamps
+from pybernetes.apimachinery.patch import values
 from pybernetes.apiserver import peers
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.authz import default_roles
@@ -178,7 +179,7 @@ class Maker:
         store.environment.rules.default(kind, obj)
         if found is None:
             try:
-                await store.create(op, obj)
+                await store.create(op, values.copy(obj))
             except errors.AlreadyExists:
                 return
         elif mend is not None and mend(found.object(), obj):

@@ -55,6 +55,7 @@ class Controller:
         self.sync = sync
         self.queue: workqueue.WorkQueue[str] = workqueue.WorkQueue(name, clock=clock, limit=limit, registry=registry)
         self._workers = workers
+        self._busy = 0
         self._max_retries = max_retries
         self._informers: list[informers.Informer[Any]] = []
         self._logger = logs.get(name)
@@ -112,22 +113,28 @@ class Controller:
         traces.started(5, self.name)
         async with tasks.TaskGroup(self.name) as group:
             try:
-                for number in range(self._workers):
-                    group.start(self._worker(), f"worker {number}")
+                group.start(self._worker(group), "worker 0")
                 await group.wait()
             finally:
                 self.queue.shut_down()
 
-    async def _worker(self) -> None:
+    async def _worker(self, group: tasks.TaskGroup) -> None:
+        """One of up to so many: the next is started when a key might come and all are at work."""
         while True:
             try:
-                await self.process_next_work_item()
+                key = await self.queue.get()
             except workqueue.ShutDown:
                 return
+            self._busy += 1
+            if self._busy == len(group) < self._workers:
+                group.start(self._worker(group), f"worker {len(group)}")
+            try:
+                await self.process_next_work_item(key)
+            finally:
+                self._busy -= 1
 
-    async def process_next_work_item(self) -> None:
-        """Take a key, sync it, and see to its future; the one place that catches what a sync raises."""
-        key = await self.queue.get()
+    async def process_next_work_item(self, key: str) -> None:
+        """Sync a key, and see to its future; the one place that catches what a sync raises."""
         traces.step(10, key, self.name)
         try:
             delay = await self.sync(key)

@@ -11,6 +11,7 @@ Path: 1 a client builds and sends the request. Upstream: client-go/transport, cl
 import asyncio
 import base64
 import collections
+import functools
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -97,8 +98,13 @@ class Transport(Protocol):
 
 def target(path: str, query: Query | None) -> str:
     """Path and query as they stand in a request line."""
-    text = parse.urlencode(tuple(query)) if query else ""
+    text = _encoded(tuple(query)) if query else ""
     return f"{path}?{text}" if text else path
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    return parse.urlencode(query)
 
 
 def _pairs(headers: Headers | None) -> list[tuple[str, str]]:

@@ -21,16 +21,19 @@ API_VERSION = f"{API}/v1"
 Object = dict[str, Any]
 
 
-@functools.cache
 def _table() -> Object:
     text = importlib.resources.files(__package__).joinpath("default_roles.yaml").read_bytes()
     table: Object = yaml.load(text, Loader=yaml.CSafeLoader)
     return table
 
 
-def objects() -> Iterator[Object]:
-    """Every default ClusterRole, ClusterRoleBinding, Role and RoleBinding as a plain object."""
-    table = _table()
+@functools.cache
+def objects() -> tuple[Object, ...]:
+    """Every default ClusterRole, ClusterRoleBinding, Role and RoleBinding as a plain object, not to be changed."""
+    return tuple(_objects(_table()))
+
+
+def _objects(table: Object) -> Iterator[Object]:
     for name, role in table["clusterRoles"].items():
         obj = _object("ClusterRole", name, role.get("labels"))
         obj["rules"] = _rules(name, role.get("rules", ())) or None
