@@ -30,6 +30,11 @@ async def until_told_to_stop() -> AsyncIterator[asyncio.Event]:
 def settle_memory() -> None:
     """What was loaded until now stays: keep it out of the collector's way, and let it look less often."""
     gc.collect()
+    collect_rarely()
+
+
+def collect_rarely() -> None:
+    """The same without the time that a first look takes."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 

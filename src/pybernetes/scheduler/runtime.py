@@ -4,14 +4,16 @@ The order of plugins is the profile's. Filter stops at the first refusal; Score 
 weight. A plugin that fails (rather than refuses) fails the cycle.
 Upstream: pkg/scheduler/framework/runtime/framework.go. Pure.
 """
+# mypy: disable-error-code="type-abstract"
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from pybernetes.scheduler import framework
 from pybernetes.scheduler.framework import Code, CycleState, NodeToStatus, Status
 from pybernetes.scheduler.node_info import NodeInfo, PodInfo
 
+P = TypeVar("P")
 FilterFunction = Callable[[CycleState, PodInfo, NodeInfo], Status | None]
 
 
@@ -54,26 +56,30 @@ class Framework:
         self.plugins = tuple(one.plugin for one in plugins)
         self.percentage_of_nodes_to_score = percentage_of_nodes_to_score
         self._nominations = nominations
-        self.pre_enqueue = tuple(one for one in self.plugins if isinstance(one, framework.PreEnqueuePlugin))
-        sorters = [one for one in self.plugins if isinstance(one, framework.QueueSortPlugin)]
+        self.pre_enqueue = tuple(one for _, one in self._of(framework.PreEnqueuePlugin))
+        sorters = [one for _, one in self._of(framework.QueueSortPlugin)]
         if len(sorters) != 1:
             raise ValueError(f"profile {profile_name}: exactly one queue sort plugin is needed, not {len(sorters)}")
         self.queue_sort = sorters[0]
-        self._pre_filters = [(one.name, one) for one in self.plugins if isinstance(one, framework.PreFilterPlugin)]
-        self._extensions = [(one.name, one) for one in self.plugins if isinstance(one, framework.PreFilterExtensions)]
-        self._filters = [(one.name, one.filter) for one in self.plugins if isinstance(one, framework.FilterPlugin)]
-        self._post_filters = [one for one in self.plugins if isinstance(one, framework.PostFilterPlugin)]
-        self._pre_scores = [(one.name, one) for one in self.plugins if isinstance(one, framework.PreScorePlugin)]
+        self._pre_filters = self._of(framework.PreFilterPlugin)
+        self._extensions = self._of(framework.PreFilterExtensions)
+        self._filters = [(name, one.filter) for name, one in self._of(framework.FilterPlugin)]
+        self._post_filters = [one for _, one in self._of(framework.PostFilterPlugin)]
+        self._pre_scores = self._of(framework.PreScorePlugin)
         self._scores = [
             (one.plugin, one.plugin if isinstance(one.plugin, framework.ScoreExtensions) else None, one)
             for one in plugins
             if isinstance(one.plugin, framework.ScorePlugin)
         ]
-        self._reserves = [one for one in self.plugins if isinstance(one, framework.ReservePlugin)]
-        self.permits = [(one.name, one) for one in self.plugins if isinstance(one, framework.PermitPlugin)]
-        self._pre_binds = [(one.name, one) for one in self.plugins if isinstance(one, framework.PreBindPlugin)]
-        self._binds = [(one.name, one) for one in self.plugins if isinstance(one, framework.BindPlugin)]
-        self._post_binds = [one for one in self.plugins if isinstance(one, framework.PostBindPlugin)]
+        self._reserves = [one for _, one in self._of(framework.ReservePlugin)]
+        self.permits = self._of(framework.PermitPlugin)
+        self._pre_binds = self._of(framework.PreBindPlugin)
+        self._binds = self._of(framework.BindPlugin)
+        self._post_binds = [one for _, one in self._of(framework.PostBindPlugin)]
+
+    def _of(self, point: type[P]) -> list[tuple[str, P]]:
+        """Name and self of those that serve the point: of a class Python remembers it, of an object it does not."""
+        return [(one.name, cast(P, one)) for one in self.plugins if issubclass(type(one), point)]
 
     @property
     def has_score_plugins(self) -> bool:

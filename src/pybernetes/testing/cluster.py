@@ -17,7 +17,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.apimachinery import errors
 from pybernetes.client import rest
-from pybernetes.cluster import components
+from pybernetes.cluster import components, supervision
 from pybernetes.cluster import config as configs
 from pybernetes.controllers import context as controller_context
 from pybernetes.controllers import manager
@@ -315,6 +315,7 @@ async def _first_objects(options: Options) -> memory.Snapshot:
     chance = (clock.now(), clock.random.getstate()) if isinstance(clock, clocks.VirtualClock) else None
     beginning = (chance, options.controllers, options.settings)
     if beginning not in _known:
+        supervision.collect_rarely()
         nothing = State(memory.Snapshot((), memory.FIRST_REVISION), clock)
         async with Cluster(dataclasses.replace(options, nodes=0, scheduler=False), nothing) as first:
             await first.settle()
