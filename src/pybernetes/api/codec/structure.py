@@ -297,29 +297,32 @@ def _converter_error(entry: plans.Entry, value: Any, go_type: str) -> str:
 # --- completion
 
 
-def complete(obj: dict[str, Any], api_version: str, kind: str) -> None:
-    """Add, in place, what Go writes although nobody set it. Lists and maps that Go would write as null stay away."""
+def complete(obj: dict[str, Any], api_version: str, kind: str, known: dict[str, Any] | None = None) -> None:
+    """Add, in place, what Go writes although nobody set it. Lists and maps that Go would write as null stay away.
+
+    `known`: an object that is complete; parts of it (not their equals) need no second look.
+    """
     name = table.find(api_version, kind)
     if name is None:
         raise failure.NotRegistered(api_version, kind)
-    _complete(name, obj)
+    _complete(name, obj, known or {})
 
 
-def _complete(name: table.Name, obj: dict[str, Any]) -> None:
+def _complete(name: table.Name, obj: dict[str, Any], known: dict[str, Any]) -> None:
     plan = _completion(name)
     for field, zero in plan.required:
         if field not in obj:
             obj[field] = {} if zero.__class__ is table.Name else zero
     for field, inner, shape in plan.descend:
         value = obj.get(field)
-        if value is None:
+        if value is None or value is known.get(field):
             continue
         if shape == MESSAGE:
-            _complete(inner, value)
+            _complete(inner, value, known.get(field) or {})
         else:
             for item in value if shape == LIST else value.values():
                 if item.__class__ is dict:
-                    _complete(inner, item)
+                    _complete(inner, item, {})
 
 
 class _Completion:

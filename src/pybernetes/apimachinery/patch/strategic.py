@@ -126,7 +126,7 @@ def merge_map(
                 original[key] = None
             continue
         existing = original.get(key)
-        if key not in original or values.kind(existing) != values.kind(item):
+        if key not in original or existing.__class__ is not item.__class__:
             if not removal:
                 _set_or_drop(original, key, item if combine else _discard_nulls(item))
         elif isinstance(item, dict) and isinstance(existing, dict):

@@ -131,11 +131,11 @@ class StoredObjects:
         structure.complete(new, to.api_version, to.kind)
         return new
 
-    def encode(self, obj: Object) -> bytes:
-        """An object in the storage version as it is stored."""
+    def encode(self, obj: Object, known: Object | None = None) -> bytes:
+        """An object in the storage version as it is stored; it may have parts of `known`, one that was."""
         kind = self.kind
         if not kind.custom and structure.knows(kind.api_version, kind.kind):
-            structure.complete(obj, kind.api_version, kind.kind)
+            structure.complete(obj, kind.api_version, kind.kind, known)
         facts = metadata.ordered(obj["metadata"])
         facts.pop("resourceVersion", None)
         data: Object = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": facts}

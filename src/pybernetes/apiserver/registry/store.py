@@ -278,7 +278,7 @@ class Store(reading.StoredObjects):
     ) -> cached.Cached:
         """Store the new state, or the end of the object if that was the last thing that held it."""
         key, revision = current.key, current.revision
-        value = self.encode(new)
+        value = self.encode(new, stored)
         if deletion.over(self.strategy, new, stored):
             if not op.dry_run:
                 await self.environment.backend.delete(key, expected=revision)
