@@ -251,7 +251,7 @@ class _Similar:
     """Finds for a new object one that most of its parts may be equal to: its old self, a sibling, the last one seen."""
 
     _LIMIT = 1024
-    _PARTS = 3
+    _PARTS = 2
     """how deep to look for what an object has in common with its old self: most of what has changed lies deeper"""
 
     def __init__(self) -> None:

@@ -58,7 +58,8 @@ class _Comparing:
         if new is typed.MISSING:
             self._comparison.removed.attach(path, everything(kind, old))
             return
-        ours, theirs = kind.narrow(old), kind.narrow(new)
+        ours = kind.narrow(old)
+        theirs = ours if old.__class__ is new.__class__ else kind.narrow(new)
         if ours != theirs:
             self._atom(ours, old, new, path)
         self._atom(theirs, old, new, path)
@@ -89,8 +90,9 @@ class _Comparing:
     def _members(
         self, mapping: typeschema.Map, before: dict[str, Any], after: dict[str, Any], path: fieldset.Path
     ) -> None:
-        for name in before | after:
-            old, new = before.get(name, typed.MISSING), after.get(name, typed.MISSING)
+        pairs = [(name, before.get(name, typed.MISSING), new) for name, new in after.items()]
+        pairs += [(name, old, typed.MISSING) for name, old in before.items() if name not in after]
+        for name, old, new in pairs:
             # Most members of most objects are the same; nothing below them needs a look.
             if old is new or old == new:
                 continue

@@ -165,6 +165,8 @@ def _validate_managers(entries: list[Object], path: fieldpath.Path) -> fieldpath
 
 def validate_manager(manager: str, path: fieldpath.Path) -> fieldpath.ErrorList:
     """The name of a field manager: short, printable."""
+    if len(manager) <= MANAGER_BYTES and manager.isascii() and manager.isprintable():
+        return []
     found: fieldpath.ErrorList = []
     if len(manager.encode("utf-8", "surrogateescape")) > MANAGER_BYTES:
         found.append(fieldpath.too_long(path, "", MANAGER_BYTES))
