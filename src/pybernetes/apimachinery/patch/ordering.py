@@ -40,6 +40,13 @@ def merge_value(element: Any, merge_key: str) -> Any:
     return element[merge_key]
 
 
+def are_distinct(elements: list[Any], merge_key: str) -> bool:
+    """Whether no two elements, all of which must have the key, share its value."""
+    for element in elements:
+        merge_value(element, merge_key)
+    return len({_identity(element, merge_key) for element in elements}) == len(elements)
+
+
 def _identity(element: Any, merge_key: str) -> Any:
     """What an element is compared by, hashable for everything that can be a key."""
     found = (element.get(merge_key) if isinstance(element, dict) else None) if merge_key else element

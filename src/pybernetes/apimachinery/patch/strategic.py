@@ -98,8 +98,9 @@ class OpenAPISchema:
 
 
 def apply(original: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    """The changed original; parts that stay the same are shared. PatchError if the patch is wrong or does not fit."""
-    return merge_map(original, values.copy(patch), schema)
+    """The changed original; parts that stay the same are shared, and the patch is used up. PatchError if the patch is
+    wrong or does not fit."""
+    return merge_map(original, patch, schema)
 
 
 def merge_map(
@@ -227,7 +228,9 @@ def _merge_list(original: list[Any], patch: list[Any], field: Field, *, removal:
         if not merge_key:
             raise PatchError(f"cannot merge lists without merge key for {field.schema.kind}", 500)
         original, patch = _apply_element_directives(original, patch, merge_key)
-        merged = _merge_elements(original, patch, field, combine=combine)
+        merged, in_order = _merge_elements(original, patch, field, combine=combine)
+        if in_order and not combine and ordering.are_distinct(merged, merge_key):
+            return merged
     in_patch, server_only = ordering.partition(merged, patch, merge_key)
     return ordering.normalize(in_patch, server_only, patch, original, merge_key)
 
@@ -253,17 +256,22 @@ def _apply_element_directives(original: list[Any], patch: list[Any], merge_key: 
     return (plain, []) if replace else (original, plain)
 
 
-def _merge_elements(original: list[Any], patch: list[Any], field: Field, *, combine: bool) -> list[Any]:
+def _merge_elements(original: list[Any], patch: list[Any], field: Field, *, combine: bool) -> tuple[list[Any], bool]:
+    """The merged list, and whether the patch says nothing else of its order than it had."""
     merged = list(original)
+    last, in_order = -1, True
     for element in patch:
         wanted = ordering.merge_value(element, field.merge_key)
         for position, existing in enumerate(merged):
             if _matches(existing, field.merge_key, wanted):
                 merged[position] = merge_map(existing, element, field.schema, combine=combine)
+                in_order = in_order and last < position
+                last = position
                 break
         else:
             merged.append(element)
-    return merged
+            in_order = False
+    return merged, in_order
 
 
 def _matches(element: Any, merge_key: str, wanted: Any) -> bool:

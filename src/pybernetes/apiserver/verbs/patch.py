@@ -102,7 +102,7 @@ def body_patch(context: contexts.RequestContext, media: str, kind: kinds.Kind) -
     if not isinstance(content, dict):
         raise errors.BadRequest(_not_a_map(content))
     schema = strategic_schema(kind)
-    return lambda current: _answered(strategic.apply, current, content, schema)
+    return lambda current: _answered(strategic.apply, current, json.decode(given) or {}, schema)
 
 
 def _not_a_map(content: Any) -> str:
