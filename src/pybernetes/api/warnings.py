@@ -1,4 +1,4 @@
-"""What the author of a Pod, or of a template of Pods, should know although it is not wrong: sent as Warning headers.
+"""What the author of an object, above all a Pod, should know although it is not wrong: sent as Warning headers.
 
 `of(kind, new, old)` lists them for a creation (`old` is None) or a change. Pods themselves are only looked at when they
 are made, workloads when their generation moves: what controllers write often costs nothing.
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pybernetes.api import kinds
+from pybernetes.api.validation import webhooks
 from pybernetes.apimachinery import fieldpath, quantity
 
 Object = dict[str, Any]
@@ -71,6 +72,8 @@ def of(kind: kinds.Kind, new: Object, old: Object | None) -> list[str]:
         deprecated = old is None and _INGRESS_CLASS in (new["metadata"].get("annotations") or {})
         text = f"annotation \"{_INGRESS_CLASS}\" is deprecated, please use 'spec.ingressClassName' instead"
         return [text] if deprecated else []
+    if kind.kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        return list(webhooks.warnings(new, changed=old is not None))
     where = TEMPLATES.get((kind.group, kind.kind))
     if where is None or (old is not None and old["metadata"].get("generation") == new["metadata"].get("generation")):
         return []

@@ -33,6 +33,7 @@ from pybernetes.apiserver import (
 )
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.admission import chain as chains
+from pybernetes.apiserver.admission import webhook
 from pybernetes.apiserver.authn import authenticator, service_account
 from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.authz import node, rbac
@@ -98,6 +99,8 @@ class ApiServer:
         self.health.add_ready("etcd-readiness", lambda: self.backend.problem or None)
         self.openapi = documents.Publisher(self.served, crd.schema_of)
         self.webhooks = webhooks.Webhooks(self.stores, clock, simulated=config.simulated_nodes)
+        self.hooks = webhook.Dispatcher(self.webhooks, self.served, clock)
+        self.stores.environment.webhooks = self.hooks
         self.definitions = crd.Definitions(self.served, self.stores, clock, self.webhooks)
         self.routes = openid.routes(self.config.service_account_issuer, self.config.service_account_keys)
         self.documents: dict[Any, Any] = {}
@@ -152,7 +155,7 @@ class ApiServer:
     async def start(self) -> None:
         """Open the store and follow what authorization needs; bootstrap objects are made in the background."""
         await self.backend.start()
-        await follow.follow(self.stores, self.rbac, self.nodes, self._group)
+        await follow.follow(self.stores, self.rbac, self.nodes, self.hooks, self._group)
         await self.definitions.start()
         hooks = bootstrap.hooks(self)
         for name, _ in hooks:

@@ -68,7 +68,8 @@ class RequestContext:
         self.kind: kinds.Kind = _NO_KIND
         self.sub: kinds.Subresource | None = None
         self.warnings: list[str] = []
-        self.audit: Any = None
+        self.audit: dict[str, str] = {}
+        """Annotations of its line in the audit log."""
         self.state: dict[str, Any] = {}
 
     def parameter(self, name: str) -> str:

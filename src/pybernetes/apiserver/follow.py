@@ -1,7 +1,7 @@
-"""Keep the authorizers in step with storage: they answer from memory.
+"""Keep the authorizers and the list of webhooks in step with storage: they answer from memory.
 
 A watch that ends (its cache lost track of the store) is opened again, and what vanished meanwhile is removed.
-Upstream: the informers of plugin/pkg/auth/authorizer/{rbac,node}.
+Upstream: the informers of plugin/pkg/auth/authorizer/{rbac,node}, k8s.io/apiserver/pkg/admission/configuration.
 """
 
 import functools
@@ -9,25 +9,35 @@ from collections.abc import Callable, Sequence
 
 from pybernetes.aio import tasks
 from pybernetes.apimachinery import errors
+from pybernetes.apiserver.admission import webhook
 from pybernetes.apiserver.authz import node, rbac
 from pybernetes.apiserver.registry import store as object_stores
 from pybernetes.apiserver.registry import stores as all_stores
 from pybernetes.storage import cached, listing
 
-GROUP = "rbac.authorization.k8s.io"
-RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+RBAC = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+WEBHOOKS = (webhook.MUTATING, webhook.VALIDATING)
 AGAIN_SECONDS = 1.0
 
 Tell = Callable[[cached.Cached], None]
 
 
 async def follow(
-    stores: all_stores.Stores, roles: rbac.RbacAuthorizer, nodes: node.NodeAuthorizer, group: tasks.TaskGroup
+    stores: all_stores.Stores,
+    roles: rbac.RbacAuthorizer,
+    nodes: node.NodeAuthorizer,
+    webhooks: webhook.Dispatcher,
+    group: tasks.TaskGroup,
 ) -> None:
-    """Load RBAC objects and Pods, and hear of every change from now on."""
-    for resource in RESOURCES:
-        put, remove = (functools.partial(_tell, call, resource) for call in (roles.put, roles.remove))
-        await _Follower(stores.by_resource(GROUP, resource), put, remove, group).attach()
+    """Load RBAC objects, Pods and the configurations of webhooks, and hear of every change from now on."""
+    heard: tuple[tuple[str, Sequence[str], rbac.RbacAuthorizer | webhook.Dispatcher], ...] = (
+        ("rbac.authorization.k8s.io", RBAC, roles),
+        (webhook.GROUP, WEBHOOKS, webhooks),
+    )
+    for api_group, resources, told in heard:
+        for resource in resources:
+            put, remove = (functools.partial(_tell, call, resource) for call in (told.put, told.remove))
+            await _Follower(stores.by_resource(api_group, resource), put, remove, group).attach()
     pods = _Pods(nodes)
     await _Follower(stores.by_resource("", "pods"), pods.put, pods.remove, group).attach()
 

@@ -13,7 +13,6 @@ import msgspec
 from pybernetes.aio import clock as clocks
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver.registry import strategy
-from pybernetes.apiserver.subresources import kubelets
 from pybernetes.http import client as http_client
 from pybernetes.http import errors as http_errors
 
@@ -24,7 +23,11 @@ JSON = "application/json"
 
 
 class CallFailed(Exception):
-    """The webhook could not be asked, or gave no answer that can be read."""
+    """The webhook could not be asked, or gave no answer that can be read; `code` is for metrics."""
+
+    def __init__(self, message: str, code: int = 503) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Webhooks:
@@ -53,11 +56,13 @@ class Webhooks:
             client = self._client(origin.host, config.get("caBundle") or "", pods=service is not None)
             body = msgspec.json.encode(review)
             answer = await client.request("POST", f"https://{host}{target}", headers, body, timeout)
+        except http_errors.ReadTimeout as failure:
+            raise CallFailed(f'Post "{shown}": context deadline exceeded') from failure
         except (http_errors.HttpError, errors.StatusError, OSError, ValueError) as failure:
             raise CallFailed(f'Post "{shown}": {failure}') from failure
-        if answer.status != 200:
-            text = f"the server rejected our request for an unknown reason (status {answer.status})"
-            raise CallFailed(text)
+        if not 200 <= answer.status <= 206:
+            told = errors.from_response(answer.status, answer.body.decode(errors="replace").strip() or "unknown")
+            raise CallFailed(told.message, answer.status)
         try:
             found: Object = msgspec.json.decode(answer.body, type=dict[str, Any])
         except msgspec.MsgspecError as failure:
@@ -67,7 +72,7 @@ class Webhooks:
     def _client(self, name: str, authority: str, *, pods: bool) -> http_client.HttpClient:
         key = (name, authority)
         if key not in self._clients:
-            nowhere = kubelets.NOWHERE if pods and self._simulated else None
+            nowhere = http_client.NOWHERE if pods and self._simulated else None
             context = functools.partial(_context, authority)
             self._clients[key] = http_client.HttpClient(context, clock=self._clock, server_name=name, unix_path=nowhere)
         return self._clients[key]

@@ -22,6 +22,9 @@ _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _IDLE_PER_ORIGIN = 64
 _IDLE_TIMEOUT = 90.0
 
+NOWHERE = "/nonexistent"
+"""A `unix_path` for those who must reach nobody."""
+
 ContextFactory = Callable[[], ssl.SSLContext]
 HeaderList = list[tuple[str, str]]
 

@@ -1,10 +1,14 @@
 """A whole API server in process: memory storage, virtual time, real authentication and authorization."""
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
+import datetime
+import functools
 import json
-from collections.abc import AsyncIterator, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +17,9 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.apiserver import app
 from pybernetes.apiserver.authn import user as users
+from pybernetes.crypto import certs
 from pybernetes.http import messages
+from pybernetes.http import server as http_server
 from pybernetes.storage import memory
 
 ADMIN = users.UserInfo("admin", (users.SYSTEM_MASTERS, users.AUTHENTICATED))
@@ -167,3 +173,38 @@ async def running() -> AsyncIterator[Api]:
 async def api() -> AsyncIterator[Api]:
     async with running() as made:
         yield made
+
+
+Respond = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the request of a review to its response."""
+
+
+@contextlib.asynccontextmanager
+async def _webhook(api: Api, folder: Any, respond: Respond) -> AsyncIterator[dict[str, Any]]:
+    now = datetime.datetime.now(datetime.UTC)
+    authority = certs.new_authority("ca", now=now)
+    wanted = certs.Request("webhook", addresses=("127.0.0.1",), client=False, server=True)
+    pair = certs.issue(authority, wanted, now=now)
+    for name, content in (("cert", pair.certificate), ("key", pair.key)):
+        (folder / name).write_bytes(content)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "cert", folder / "key")
+
+    async def answer(request: messages.Request) -> messages.AnyResponse:
+        review = json.loads(request.body)
+        made = respond(review["request"])
+        if made.get("silent"):
+            await asyncio.Event().wait()
+        head = {name: review[name] for name in ("apiVersion", "kind")}
+        body = made["raw"] if "raw" in made else json.dumps({**head, "response": made})
+        return messages.Response(made.get("http", 200), [("Content-Type", "application/json")], body.encode())
+
+    async with http_server.Server(answer, tls=tls, clock=api.clock) as serving:
+        bundle = base64.b64encode(authority.certificate).decode()
+        yield {"url": f"https://127.0.0.1:{serving.port}/path", "caBundle": bundle}
+
+
+@pytest.fixture
+def webhook(api: Api, tmp_path: Any) -> Callable[[Respond], contextlib.AbstractAsyncContextManager[dict[str, Any]]]:
+    """A webhook over a TLS socket on loopback that answers with what a function makes; gives its clientConfig."""
+    return functools.partial(_webhook, api, tmp_path)

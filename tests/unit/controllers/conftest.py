@@ -16,7 +16,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
 from pybernetes.apiserver import app
-from pybernetes.apiserver.admission import chain, namespace_lifecycle, resource_quota
+from pybernetes.apiserver.admission import chain, namespace_lifecycle, resource_quota, webhook, webhook
 from pybernetes.apiserver.authn import user as users
 from pybernetes.client import informer, rest, transport
 from pybernetes.controllers import context, manager
@@ -229,7 +229,9 @@ class Cluster:
 async def cluster() -> AsyncIterator[Cluster]:
     """A server with its first objects, and no controller yet."""
     clock = clocks.VirtualClock()
-    plugins = chain.Chain((namespace_lifecycle.NamespaceLifecycle(), resource_quota.ResourceQuota()))
+    plugins = chain.Chain(
+        (namespace_lifecycle.NamespaceLifecycle(), webhook.ValidatingAdmissionWebhook(), resource_quota.ResourceQuota())
+    )
     config = app.ServerConfig(tokens=(_Names(),), admission=plugins)
     server = app.ApiServer(config, memory.MemoryBackend(), clock)
     async with tasks.TaskGroup("test") as group:

@@ -19,6 +19,22 @@ RS = "apps/v1/ReplicaSet"
 NAME = "replicaset-controller"
 QUOTA = "resourcequota-controller"
 PODS = gvk.GroupResource("", "pods")
+GUARD = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "guard"},
+    "webhooks": [
+        {
+            "name": "guard.example.com",
+            "clientConfig": {"service": {"namespace": "default", "name": "not-there"}},
+            "rules": [{"operations": ["DELETE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+            "objectSelector": {"matchLabels": {"guarded": "yes"}},
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }
+    ],
+}
+"""A webhook that cannot be asked whether Pods with that label may go: they may not."""
 
 
 class Gate:
@@ -27,7 +43,6 @@ class Gate:
     def __init__(self, cluster):
         self.creates = []
         self.refuse_create = lambda number: None
-        self.refuse_delete = lambda name: None
         self.pod_events = None
         """What becomes of the lines of a watch on Pods: called with a line and the function that hands it on."""
         self.running = 0
@@ -51,9 +66,6 @@ class Gate:
             await asyncio.sleep(0)
             self.running -= 1
             if (error := self.refuse_create(number)) is not None:
-                return self._refuse(error)
-        if request.method == "DELETE" and "/pods/" in request.path:
-            if (error := self.refuse_delete(path)) is not None:
                 return self._refuse(error)
         answer = await self._handle(request)
         if path == "pods" and isinstance(answer, messages.StreamResponse):
@@ -347,14 +359,15 @@ async def test_r13_all_deletions_are_tried_though_one_fails(cluster):
     await cluster.run(NAME)
     await cluster.apply(cluster.workload("ReplicaSet", "web", 4))
     await cluster.settle()
-    gate = Gate(cluster)
     stuck = (await names(cluster))[0]
-    gate.refuse_delete = lambda name: errors.InternalError("webhook says no") if name == stuck else None
+    await cluster.patch("Pod", stuck, {"metadata": {"labels": {"guarded": "yes"}}})
+    await cluster.apply(GUARD)
     await scale(cluster, 0)
     await cluster.settle()
     assert await names(cluster) == [stuck]
-    assert ("FailedDelete", "Error deleting: Internal error occurred: webhook says no") in await cluster.events("web")
-    gate.refuse_delete = lambda name: None
+    (refused,) = {text for reason, text in await cluster.events("web") if reason == "FailedDelete"}
+    assert refused.startswith('Error deleting: Internal error occurred: failed calling webhook "guard.example.com": ')
+    await cluster.delete("admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration", "guard")
     await cluster.settle(5)
     assert await names(cluster) == []
 

@@ -45,6 +45,7 @@ from pybernetes.api.validation import (
     service,
     storage,
     trust_bundle,
+    webhooks,
     workload,
 )
 from pybernetes.apimachinery import fieldpath
@@ -68,6 +69,8 @@ CREATE: dict[tuple[str, str], Check] = {
     ("", "ResourceQuota"): quota.resource_quota,
     ("", "Secret"): config.secret,
     ("", "Service"): service.service,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): webhooks.configuration,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): webhooks.configuration,
     ("apps", "ControllerRevision"): workload.controller_revision,
     ("apps", "DaemonSet"): workload.daemon_set,
     ("apps", "Deployment"): workload.deployment,
@@ -143,6 +146,8 @@ UPDATE: dict[tuple[str, str], Change] = {
     ("", "Secret"): config.secret_update,
     ("", "Service"): service.service_update,
     ("", "Service/status"): service.service_status_update,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): webhooks.configuration_update,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): webhooks.configuration_update,
     ("apps", "ControllerRevision"): workload.controller_revision_update,
     ("apps", "DaemonSet"): workload.daemon_set_update,
     ("apps", "DaemonSet/status"): workload.daemon_set_status_update,

@@ -18,6 +18,7 @@ from pybernetes.apiserver.admission import (
     service_account,
     storage_object_in_use_protection,
     taint_nodes_by_condition,
+    webhook,
 )
 from pybernetes.apiserver.admission.attributes import Attributes, Plugin
 
@@ -32,6 +33,8 @@ DEFAULT_PLUGINS: tuple[Plugin, ...] = (
     storage_object_in_use_protection.StorageObjectInUseProtection(),
     runtime_class.RuntimeClass(),
     *certificates.PLUGINS,
+    webhook.MutatingAdmissionWebhook(),
+    webhook.ValidatingAdmissionWebhook(),
     # last: what it charges is taken
     resource_quota.ResourceQuota(),
 )
@@ -44,7 +47,14 @@ class Chain:
         self.plugins = tuple(plugins)
 
     async def admit(self, attributes: Attributes) -> None:
-        """Let every plugin change the object. Raises what a plugin refuses with."""
+        """Let every plugin change the object, again after a webhook did. Raises what a plugin refuses with."""
+        await self._admit(attributes)
+        state = attributes.reinvocation
+        if state is not None and state.wanted:
+            state.again = True
+            await self._admit(attributes)
+
+    async def _admit(self, attributes: Attributes) -> None:
         for plugin in self.plugins:
             if plugin.handles(attributes):
                 await plugin.admit(attributes)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pybernetes.api import quota
+from pybernetes.api.validation import webhooks
 from pybernetes.apimachinery import errors, gvk, quantity
 from pybernetes.apiserver.admission.attributes import Attributes
 
@@ -18,16 +19,7 @@ Object = dict[str, Any]
 IGNORED = frozenset(
     (
         *(("", name) for name in ("bindings", "componentstatuses", "events")),
-        *(("authentication.k8s.io", name) for name in ("tokenreviews", "selfsubjectreviews")),
-        *(
-            ("authorization.k8s.io", f"{who}{what}s")
-            for who, what in (
-                ("", "subjectaccessreview"),
-                ("self", "subjectaccessreview"),
-                ("local", "subjectaccessreview"),
-                ("selfsubject", "rulesreview"),
-            )
-        ),
+        *webhooks.EXCLUDED,
         ("events.k8s.io", "events"),
     )
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib import parse
 
+from pybernetes.api.validation import webhooks
 from pybernetes.apimachinery import fieldpath, goformat, names
 from pybernetes.apiserver.extensions import formats, schema_rules, structural
 
@@ -336,8 +337,12 @@ def _conversion(found: Errors, given: Object | None) -> None:
     if not strategy:
         found.append(fieldpath.required(f"{path}.strategy"))
     elif strategy == "Webhook":
-        _client(found, webhook.get("clientConfig"), f"{path}.webhookClientConfig")
-        _review_versions(found, webhook.get("conversionReviewVersions") or [], f"{path}.conversionReviewVersions")
+        config, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or []
+        if config is None:
+            found.append(fieldpath.required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
+        else:
+            webhooks.client(found, f"{path}.webhookClientConfig", config)
+        webhooks.review_versions(found, f"{path}.conversionReviewVersions", versions)
         return
     elif strategy != "None":
         found.append(fieldpath.not_supported(f"{path}.strategy", strategy, ("None", "Webhook")))
@@ -348,49 +353,6 @@ def _conversion(found: Errors, given: Object | None) -> None:
         if webhook.get(member):
             text = "should not be set when strategy is not set to Webhook"
             found.append(fieldpath.forbidden(f"{path}.{name}", text))
-
-
-def _client(found: Errors, config: Object | None, path: str) -> None:
-    if config is None:
-        found.append(fieldpath.required(path, "required when strategy is set to Webhook"))
-        return
-    url, service = config.get("url"), config.get("service")
-    if (url is None) == (service is None):
-        found.append(fieldpath.required(path, "exactly one of url or service is required"))
-    elif url is not None:
-        parts, form = parse.urlsplit(url), "; desired format: https://host[/path]"
-        if parts.scheme != "https":
-            text = f"'https' is the only allowed URL scheme{form}"
-            found.append(fieldpath.invalid(f"{path}.url", parts.scheme, text))
-        if not parts.netloc:
-            found.append(fieldpath.invalid(f"{path}.url", "", f"host must be specified{form}"))
-        for name, value, text in (
-            ("url", parts.username, "user information is not permitted in the URL"),
-            ("url", parts.fragment, "fragments are not permitted in the URL"),
-            ("url", parts.query, "query parameters are not permitted in the URL"),
-        ):
-            if value:
-                found.append(fieldpath.invalid(f"{path}.{name}", value, text))
-    elif service is not None:
-        found += (fieldpath.required(f"{path}.service.{one}") for one in ("name", "namespace") if not service.get(one))
-        if wrong := names.is_port_number(service.get("port") or 0):
-            text = f"port is not valid: {', '.join(wrong)}"
-            found.append(fieldpath.invalid(f"{path}.service.port", service.get("port") or 0, text))
-        if not (service.get("path") or "/").startswith("/"):
-            found.append(fieldpath.invalid(f"{path}.service.path", service["path"], "must start with a '/'"))
-
-
-def _review_versions(found: Errors, versions: list[str], path: str) -> None:
-    if not versions:
-        found.append(fieldpath.required(path))
-        return
-    for index, version in enumerate(versions):
-        if version in versions[:index]:
-            found.append(fieldpath.invalid(f"{path}[{index}]", version, "duplicate version"))
-        else:
-            found += (fieldpath.invalid(f"{path}[{index}]", version, text) for text in names.is_dns1035_label(version))
-    if not {"v1", "v1beta1"} & set(versions):
-        found.append(fieldpath.invalid(path, versions, "must include at least one of v1, v1beta1"))
 
 
 # --- warnings

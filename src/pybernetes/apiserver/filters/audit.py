@@ -107,6 +107,8 @@ def _event(context: contexts.RequestContext, code: int, stage: str) -> dict[str,
         "userAgent": request.headers.get("user-agent") or "",
         "responseStatus": {"code": code},
     }
+    if context.audit:
+        event["annotations"] = context.audit
     if info.is_resource:
         reference = {
             "resource": info.resource,

@@ -15,6 +15,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.api import kinds
 from pybernetes.api.codec import structure
 from pybernetes.apimachinery import errors
+from pybernetes.apiserver.admission import attributes
 from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.registry import metadata, selectable, strategy
@@ -38,6 +39,7 @@ class Environment:
     rules: rule_sets.Rules = rule_sets.BUILT_IN
     prefix: str = "/registry"
     authorizer: questions.Authorizer = dataclasses.field(default_factory=questions.Undecided)
+    webhooks: attributes.WebhookDispatcher | None = None
 
 
 class StoredObjects:
@@ -112,6 +114,17 @@ class StoredObjects:
         if to.custom:
             return (await self.strategy.convert([obj], to))[0]
         return self.environment.rules.convert(obj, to)
+
+    def complete(self, kind: kinds.Kind, obj: Object) -> None:
+        """Hold a changed object to its kind: unknown fields go, defaults come. Raises DecodeError."""
+        obj.setdefault("metadata", {})
+        if kind.custom and obj.get("kind") == kind.kind:
+            structure.conform_metadata(obj["metadata"])
+            self.strategy.read(kind, obj)
+        else:
+            structure.conform(obj, obj.get("apiVersion") or "", obj.get("kind") or "")
+        if obj.get("kind") == kind.kind:
+            self.environment.rules.default(kind, obj)
 
     def as_stored(self, kind: kinds.Kind) -> bool:
         """Whether clients of that version see objects just as they are stored."""

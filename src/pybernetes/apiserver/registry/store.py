@@ -69,6 +69,8 @@ class Store(reading.StoredObjects):
             clock=self.environment.clock,
             objects=self.environment.objects,
             authorizer=self.environment.authorizer,
+            versions=self,
+            webhooks=self.environment.webhooks,
             warnings=op.warnings,
             audit_annotations=op.audit_annotations,
         )
@@ -86,7 +88,9 @@ class Store(reading.StoredObjects):
         asked = self.attributes(op, "CREATE", new, None)
         await self.environment.admission.admit(asked)
         assert asked.object is not None
-        new = asked.object
+        if asked.object is not new:
+            new = asked.object
+            place(new, op.namespace if self.kind.namespaced else "")
         base = new["metadata"].get("generateName")
         generated = bool(base) and not new["metadata"].get("name")
         for attempt in range(NAME_ATTEMPTS):

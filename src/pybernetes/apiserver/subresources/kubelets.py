@@ -17,7 +17,6 @@ Object = dict[str, Any]
 
 PREFERRED = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 DEFAULT_PORT = 10250
-NOWHERE = "/nonexistent/simulated-nodes"
 
 
 class Kubelets:
@@ -35,7 +34,7 @@ class Kubelets:
         simulated: bool = False,
     ) -> None:
         self._objects = objects
-        nowhere = NOWHERE if simulated else None
+        nowhere = http_client.NOWHERE if simulated else None
         self.client = http_client.HttpClient(tls, clock=clock, unix_path=nowhere)
         self.applications = http_client.HttpClient(
             lambda: transport_security.client_context(insecure=True), clock=clock, unix_path=nowhere

@@ -144,6 +144,7 @@ def write(context: contexts.RequestContext, options_kind: str, *, patch: str = "
         name=info.name,
         subresource=info.subresource,
         warnings=context.warnings,
+        audit_annotations=context.audit,
     )
     if not context.request.raw_query and patch != "apply":
         op.manager = _default_manager(context)
@@ -213,6 +214,7 @@ def delete(context: contexts.RequestContext) -> tuple[operation.Operation, dict[
         dry_run=bool(given.get("dryRun")),
         options=given,
         warnings=context.warnings,
+        audit_annotations=context.audit,
     )
     return op, given
 

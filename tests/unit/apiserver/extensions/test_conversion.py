@@ -1,21 +1,10 @@
 """Custom resources whose versions a webhook converts, over a TLS socket on loopback."""
 
-import base64
-import contextlib
-import datetime
-import json
-import ssl
-from collections.abc import AsyncIterator, Callable
 from typing import Any
-
-from pybernetes.crypto import certs
-from pybernetes.http import messages, server
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 V1, V2 = (f"/apis/example.com/{version}/namespaces/ns/wheels" for version in ("v1", "v2"))
 FREE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-
-Convert = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def sizes(request: dict[str, Any]) -> dict[str, Any]:
@@ -25,29 +14,6 @@ def sizes(request: dict[str, Any]) -> dict[str, Any]:
         factor = 10 if request["desiredAPIVersion"].endswith("v2") else 0.1
         made.append({**obj, "apiVersion": request["desiredAPIVersion"], "size": int(obj["size"] * factor)})
     return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": made}
-
-
-@contextlib.asynccontextmanager
-async def webhook(clock: Any, tmp_path: Any, convert: Convert) -> AsyncIterator[dict[str, Any]]:
-    """Its clientConfig."""
-    now = datetime.datetime.now(datetime.UTC)
-    authority = certs.new_authority("ca", now=now)
-    wanted = certs.Request("webhook", addresses=("127.0.0.1",), client=False, server=True)
-    pair = certs.issue(authority, wanted, now=now)
-    for name, content in (("cert", pair.certificate), ("key", pair.key)):
-        (tmp_path / name).write_bytes(content)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-
-    async def answer(request: messages.Request) -> messages.AnyResponse:
-        review = json.loads(request.body)
-        head = {name: review[name] for name in ("apiVersion", "kind")}
-        body = json.dumps({**head, "response": convert(review["request"])})
-        return messages.Response(200, [("Content-Type", "application/json")], body.encode())
-
-    async with server.Server(answer, tls=tls, clock=clock) as running:
-        bundle = base64.b64encode(authority.certificate).decode()
-        yield {"url": f"https://127.0.0.1:{running.port}/convert", "caBundle": bundle}
 
 
 async def define(api: Any, config: dict[str, Any]) -> None:
@@ -67,8 +33,8 @@ def wheel(name: str, version: str, size: int) -> dict[str, Any]:
     return {"apiVersion": f"example.com/{version}", "kind": "Wheel", "metadata": {"name": name}, "size": size}
 
 
-async def test_a_webhook_converts_what_is_read_and_written(api: Any, tmp_path: Any) -> None:
-    async with webhook(api.clock, tmp_path, sizes) as config:
+async def test_a_webhook_converts_what_is_read_and_written(api: Any, webhook: Any) -> None:
+    async with webhook(sizes) as config:
         await define(api, config)
         await api.create(V1, wheel("front", "v1", 26))
         assert (await api.get(f"{V2}/front"))["size"] == 260
@@ -86,13 +52,13 @@ async def test_a_webhook_converts_what_is_read_and_written(api: Any, tmp_path: A
         assert (await api.send("DELETE", f"{V2}/front")).status == 200
 
 
-async def test_a_webhook_may_not_change_identities(api: Any, tmp_path: Any) -> None:
+async def test_a_webhook_may_not_change_identities(api: Any, webhook: Any) -> None:
     def rename(request: dict[str, Any]) -> dict[str, Any]:
         made = sizes(request)
         made["convertedObjects"][0]["metadata"]["name"] = "other"
         return made
 
-    async with webhook(api.clock, tmp_path, rename) as config:
+    async with webhook(rename) as config:
         await define(api, config)
         await api.create(V1, wheel("front", "v1", 26))
         answer = await api.send("GET", f"{V2}/front")
