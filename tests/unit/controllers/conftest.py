@@ -16,7 +16,7 @@ from pybernetes.aio import tasks
 from pybernetes.api.types import core
 from pybernetes.apimachinery import timestamps
 from pybernetes.apiserver import app
-from pybernetes.apiserver.admission import chain, namespace_lifecycle, resource_quota, webhook, webhook
+from pybernetes.apiserver.admission import chain, namespace_lifecycle, resource_quota, webhook
 from pybernetes.apiserver.authn import user as users
 from pybernetes.client import informer, rest, transport
 from pybernetes.controllers import context, manager

@@ -16,6 +16,7 @@ import msgspec
 from pybernetes.api import kinds
 from pybernetes.apimachinery import errors, fieldpath, goformat, gvk, meta, names, timestamps
 from pybernetes.apiserver.admission import attributes as admission
+from pybernetes.apiserver.admission import chain as chains
 from pybernetes.apiserver.registry import deletion, metadata, operation, reading, strategy
 from pybernetes.storage import backend as backends
 from pybernetes.storage import cached
@@ -86,11 +87,7 @@ class Store(reading.StoredObjects):
         place(obj, op.namespace if self.kind.namespaced else "")
         new = await self.convert(obj, self.working(op))
         asked = self.attributes(op, "CREATE", new, None)
-        await self.environment.admission.admit(asked)
-        assert asked.object is not None
-        if asked.object is not new:
-            new = asked.object
-            place(new, op.namespace if self.kind.namespaced else "")
+        new = await _admitted(self.environment.admission, asked)
         base = new["metadata"].get("generateName")
         generated = bool(base) and not new["metadata"].get("name")
         for attempt in range(NAME_ATTEMPTS):
@@ -222,9 +219,7 @@ class Store(reading.StoredObjects):
         place(new, op.namespace if self.kind.namespaced else "")
         new = await self.convert(new, context.kind)
         asked = self.attributes(op, "UPDATE", new, old)
-        await self.environment.admission.admit(asked)
-        assert asked.object is not None
-        new = asked.object
+        new = await _admitted(self.environment.admission, asked)
         self._check_version(op, new, current)
         self._prepare_update(context, new, old)
         found = metadata.validate_update(new["metadata"], old["metadata"], namespaced=self.kind.namespaced)
@@ -335,6 +330,14 @@ class Store(reading.StoredObjects):
     def _precondition(self, key: str, name: str, text: str) -> errors.Conflict:
         about = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0"
         return errors.Conflict(self.resource, name, f"{about}, AdditionalErrorMsg: {text}")
+
+
+async def _admitted(chain: chains.Chain, asked: admission.Attributes) -> Object:
+    """What mutating admission makes of the object."""
+    await chain.admit(asked)
+    assert asked.object is not None
+    place(asked.object, asked.namespace)
+    return asked.object
 
 
 def place(obj: Object, namespace: str) -> None:
