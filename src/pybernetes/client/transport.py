@@ -350,7 +350,7 @@ class InProcessTransport:
         )
         # a caller sends the same few headers again and again; what the server derives from them it keeps in their state
         self._headers: dict[tuple[tuple[str, str], ...], messages.Headers] = {}
-        self._streams: list[MemoryStream] = []
+        self._streams: dict[MemoryStream, None] = {}
         self._upgrades: list[tasks.TaskGroup] = []
 
     async def _send(
@@ -392,8 +392,8 @@ class InProcessTransport:
         answer = await self._send(method, path, query, _pairs(headers), b"")
         if isinstance(answer, messages.StreamResponse):
             source = MemoryStream(answer)
-            self._streams = [one for one in self._streams if not one.closed.done()]
-            self._streams.append(source)
+            self._streams[source] = None
+            source.closed.add_done_callback(lambda _: self._streams.pop(source, None))
             return source
         return _FinishedStream(_complete(answer))
 
@@ -415,7 +415,7 @@ class InProcessTransport:
 
     async def close(self) -> None:
         """End all streams."""
-        for one in self._streams:
+        for one in [*self._streams]:
             await one.close()
         for group in self._upgrades:
             await group.cancel()

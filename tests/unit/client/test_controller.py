@@ -80,6 +80,20 @@ async def test_a_key_is_never_processed_twice_at_once(virtual: clock.VirtualCloc
     assert sorted(key for key, _ in sync.calls) == ["ns/a", "ns/a", "ns/b", "ns/b"]
 
 
+async def test_no_more_keys_at_once_than_workers(virtual: clock.VirtualClock, group: tasks.TaskGroup) -> None:
+    sync = Syncs(virtual)
+    sync.gate = asyncio.Event()
+    loop = _controller(virtual, sync, workers=2)
+    group.start(loop.run(), "loop")
+    for number in range(3):
+        loop.enqueue(f"ns/{number}")
+    await virtual.advance(0.0)
+    assert sync.running == {"ns/0", "ns/1"}
+    sync.gate.set()
+    await virtual.advance(0.0)
+    assert len(sync.calls) == 3
+
+
 async def test_a_returned_delay_is_a_later_call(virtual: clock.VirtualClock, group: tasks.TaskGroup) -> None:
     sync = Syncs(virtual, 30.0, None)
     loop = _controller(virtual, sync)
