@@ -11,8 +11,8 @@ Path: 1 a client builds and sends the request. Upstream: client-go/transport, cl
 import asyncio
 import base64
 import collections
-import functools
 import os
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 from urllib import parse
@@ -31,6 +31,8 @@ Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _STREAM_WINDOW = 1024 * 1024
 _KNOWN_HEADERS = 64
+_PLAIN = re.compile(r"[\w.~-]*", re.ASCII).fullmatch
+"""What a query may hold that need not be escaped: most do."""
 
 
 class TransportError(Exception):
@@ -98,13 +100,11 @@ class Transport(Protocol):
 
 def target(path: str, query: Query | None) -> str:
     """Path and query as they stand in a request line."""
-    text = _encoded(tuple(query)) if query else ""
-    return f"{path}?{text}" if text else path
-
-
-@functools.lru_cache(maxsize=256)
-def _encoded(query: tuple[tuple[str, str], ...]) -> str:
-    return parse.urlencode(query)
+    pairs = tuple(query or ())
+    if not pairs:
+        return path
+    plain = _PLAIN("".join(map("".join, pairs)))
+    return f"{path}?{'&'.join(map('='.join, pairs)) if plain else parse.urlencode(pairs)}"
 
 
 def _pairs(headers: Headers | None) -> list[tuple[str, str]]:
