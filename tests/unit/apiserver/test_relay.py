@@ -62,8 +62,19 @@ async def test_requests_reach_the_pod_without_credentials(api: Any, application:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "PATCH"])
 async def test_any_method_is_for_the_application(api: Any, application: int, method: str) -> None:
     await _running_pod(api)
-    response = await api.raw(method, f"{PODS}/proxy:{application}/proxy")
+    response = await api.raw(method, f"{PODS}/proxy:{application}/proxy/")
     assert response.status == 203
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 301), ("HEAD", 301), ("PUT", 203)])
+async def test_readers_are_sent_to_the_root_of_the_application(
+    api: Any, application: int, method: str, status: int
+) -> None:
+    await _running_pod(api)
+    target = f"{PODS}/proxy:{application}/proxy"
+    response = await api.raw(method, f"{target}?x=1")
+    assert response.status == status
+    assert ("Location", f"{target}/?x=1") in response.headers or status == 203
 
 
 async def test_upgraded_connections_are_joined(api: Any, application: int) -> None:

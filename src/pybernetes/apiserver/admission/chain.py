@@ -5,6 +5,7 @@ Upstream: pkg/kubeapiserver/options/plugins.go (the order), k8s.io/apiserver/pkg
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from pybernetes.apiserver.admission import (
     certificates,
@@ -58,6 +59,12 @@ class Chain:
         for plugin in self.plugins:
             if plugin.handles(attributes):
                 await plugin.admit(attributes)
+
+    async def both(self, attributes: Attributes) -> Any:
+        """Both phases at once, for what is not stored as it is; the object as webhooks have left it."""
+        await self.admit(attributes)
+        await self.validate(attributes)
+        return attributes.object
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin judge the final object. Raises what a plugin refuses with."""

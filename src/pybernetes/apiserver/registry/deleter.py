@@ -57,9 +57,8 @@ async def _delete_once(
     refusal = target.strategy.refuse_deletion(obj)
     if refusal:
         raise errors.Forbidden(target.resource, op.name, refusal)
-    asked = target.attributes(op, "DELETE", None, await target.convert(current.object(), context.kind))
-    await target.environment.admission.admit(asked)
-    await target.environment.admission.validate(asked)
+    old = await target.convert(current.object(), context.kind)
+    await target.environment.admission.both(target.attributes(op, "DELETE", None, old))
     grace = deletion.before_delete(target.strategy, context, obj, options)
     if grace is deletion.Grace.PENDING:
         return Outcome(current, gone=False)

@@ -57,9 +57,8 @@ async def _assign(
         wrong.append(fieldpath.required(path.child("name")))
     if wrong:
         raise errors.StatusError(fieldpath.aggregate(wrong), reason="")
-    asked = store.attributes(op, "CREATE", given, None)
-    await store.environment.admission.admit(asked)
-    await store.environment.admission.validate(asked)
+    given = await store.environment.admission.both(store.attributes(op, "CREATE", given, None))
+    target = given.get("target") or {}
     facts = given["metadata"]
     now = timestamps.format_time(context.clock.now())
 

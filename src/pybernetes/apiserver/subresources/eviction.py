@@ -30,11 +30,9 @@ async def evict(context: contexts.RequestContext, store: stores.Store) -> contex
     if (given.get("metadata") or {}).get("name") != context.info.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
     op = options.write(context, "CreateOptions")
+    op.dry_run = op.dry_run or bool((given.get("deleteOptions") or {}).get("dryRun"))
+    given = await store.environment.admission.both(store.attributes(op, "CREATE", given, None))
     wanted = given.get("deleteOptions") or {}
-    op.dry_run = op.dry_run or bool(wanted.get("dryRun"))
-    asked = store.attributes(op, "CREATE", given, None)
-    await store.environment.admission.admit(asked)
-    await store.environment.admission.validate(asked)
     for attempt in range(ATTEMPTS):
         try:
             await _evict_once(context, store, op, wanted)

@@ -18,7 +18,6 @@ Object = dict[str, Any]
 Query = list[tuple[str, str]]
 
 KINDS = ("initContainers", "containers", "ephemeralContainers")
-STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
 
 
 async def log(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
@@ -120,12 +119,13 @@ async def attach(context: contexts.RequestContext, store: stores.Store) -> conte
 
 async def _session(context: contexts.RequestContext, store: stores.Store, what: str) -> contexts.AnyResponse:
     info = context.info
-    pod = await _admitted(context, store, what)
+    await relay.admit(context, store)
+    pod = (await store.get(info.namespace, info.name)).object()
     container = _container(pod, context.parameter("container"))
     node = _host(pod)
     query: Query = []
     given = context.request.query
-    for name, theirs in STREAMS.items():
+    for name, theirs in relay.STREAMS.items():
         if options.boolean(context, name):
             query.append((theirs, "1"))
     if what == "exec":
@@ -138,24 +138,14 @@ async def _session(context: contexts.RequestContext, store: stores.Store, what: 
 async def port_forward(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """GET or POST pods/NAME/portforward."""
     info = context.info
-    pod = await _admitted(context, store, "portforward")
+    await relay.admit(context, store)
+    pod = (await store.get(info.namespace, info.name)).object()
     node = _host(pod)
     given = context.request.query.get("ports", ())
     query = [("port", text) for one in given for text in one.split(",") if text]
     url = await context.server.kubelets.url(node)
     url += f"/portForward/{info.namespace}/{info.name}"
     return await _switch(context, f"{url}?{urllib.parse.urlencode(query)}" if query else url)
-
-
-async def _admitted(context: contexts.RequestContext, store: stores.Store, what: str) -> Object:
-    """The Pod, once admission has let the connection pass."""
-    info = context.info
-    pod = (await store.get(info.namespace, info.name)).object()
-    op = options.write(context, "ConnectOptions")
-    asked = store.attributes(op, "CONNECT", {"kind": f"Pod{what.title()}Options", "apiVersion": "v1"}, None)
-    await store.environment.admission.admit(asked)
-    await store.environment.admission.validate(asked)
-    return pod
 
 
 def _host(pod: Object) -> str:

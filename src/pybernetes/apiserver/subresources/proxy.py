@@ -11,6 +11,8 @@ from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver import webhooks
 from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.subresources import relay
+from pybernetes.http import client as http_client
+from pybernetes.http import messages
 
 Object = dict[str, Any]
 
@@ -27,26 +29,30 @@ def split(name: str, kind: str) -> tuple[str, str, str]:
     raise errors.BadRequest(f"invalid {kind} request {goformat.quote(name)}")
 
 
-def _path(context: contexts.RequestContext) -> str:
-    """What stands behind `proxy`, as the client escaped it, with its query."""
-    target = context.request.target
-    path, mark, query = target.partition("?")
+async def _relay(context: contexts.RequestContext, client: http_client.HttpClient, origin: str) -> contexts.AnyResponse:
+    """What stands behind `proxy`, as the client escaped it, with its query; readers are sent to `/` first."""
+    request = context.request
+    path, mark, query = request.target.partition("?")
     # Counted, not searched, since names may read like it: /api/v1[/namespaces/NS]/RESOURCE/NAME/proxy.
-    before = 8 if context.info.namespace else 6
-    return "/" + "/".join(path.split("/")[before:]) + mark + query
+    rest = path.split("/")[8 if context.info.namespace else 6 :]
+    if not rest and request.method in ("GET", "HEAD") and not relay.upgrade_protocol(request):
+        return messages.Response(301, [("Location", f"{request.path}/{mark}{query}")])
+    return await relay.relay(context, client, f"{origin}/{'/'.join(rest)}{mark}{query}")
 
 
 async def node(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A node's kubelet."""
     _, name, _ = split(context.info.name, "node")
+    await relay.admit(context, store)
     await store.get("", name)
     kubelets = context.server.kubelets
-    return await relay.relay(context, kubelets.client, await kubelets.url(name) + _path(context))
+    return await _relay(context, kubelets.client, await kubelets.url(name))
 
 
 async def pod(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A port of a Pod: the one named, else its first."""
     scheme, name, port = split(context.info.name, "pod")
+    await relay.admit(context, store)
     found = (await store.get(context.info.namespace, name)).object()
     address = (found.get("status") or {}).get("podIP")
     if not address:
@@ -55,14 +61,12 @@ async def pod(context: contexts.RequestContext, store: stores.Store) -> contexts
         ports = (one for container in found["spec"].get("containers") or () for one in container.get("ports") or ())
         port = str(next((one["containerPort"] for one in ports), 80))
     host = f"[{address}]" if ":" in address else address
-    url = f"{scheme or 'http'}://{host}:{port}{_path(context)}"
-    return await relay.relay(context, context.server.kubelets.applications, url)
+    return await _relay(context, context.server.kubelets.applications, f"{scheme or 'http'}://{host}:{port}")
 
 
 async def service(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """A Service: one of its ready endpoints."""
     scheme, name, port = split(context.info.name, "service")
+    await relay.admit(context, store)
     where = await webhooks.endpoint(context.server.stores, context.info.namespace, name, port)
-    return await relay.relay(
-        context, context.server.kubelets.applications, f"{scheme or 'http'}://{where}{_path(context)}"
-    )
+    return await _relay(context, context.server.kubelets.applications, f"{scheme or 'http'}://{where}")

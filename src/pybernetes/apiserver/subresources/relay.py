@@ -3,12 +3,47 @@
 Upstream: k8s.io/apimachinery/pkg/util/proxy (upgradeaware.go), pkg/registry/core/rest.
 """
 
+from typing import Any
+
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver import context as contexts
+from pybernetes.apiserver.registry import operation
+from pybernetes.apiserver.registry import store as stores
+from pybernetes.apiserver.verbs import options
 from pybernetes.http import client as http_client
 from pybernetes.http import errors as http_errors
 from pybernetes.http import messages
 from pybernetes.http import relay as http_relay
+
+Object = dict[str, Any]
+
+STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
+"""What an exec or attach may ask for, and what its kubelet calls that."""
+
+
+async def admit(context: contexts.RequestContext, store: stores.Store) -> None:
+    """Let admission judge the connection. Raises what a plugin refuses with."""
+    info, sub, query = context.info, context.sub, context.request.query
+    assert sub is not None
+    asked: Object = {"kind": sub.kind, "apiVersion": "v1"}
+    if info.subresource == "proxy":
+        asked["path"] = "/".join(info.parts[3:])
+    elif info.subresource == "portforward":
+        asked["ports"] = [int(text) for one in query.get("ports", ()) for text in one.split(",") if text.isdecimal()]
+    else:
+        asked |= {name: True for name in STREAMS if options.boolean(context, name)}
+        asked |= {"container": context.parameter("container"), "command": query.get("command", ())}
+    op = operation.Operation(
+        context.kind,
+        context.user,
+        info.namespace,
+        info.name,
+        info.subresource,
+        warnings=context.warnings,
+        audit_annotations=context.audit,
+    )
+    filled = {name: value for name, value in asked.items() if value}
+    await store.environment.admission.both(store.attributes(op, "CONNECT", filled, None))
 
 
 async def relay(context: contexts.RequestContext, client: http_client.HttpClient, url: str) -> contexts.AnyResponse:

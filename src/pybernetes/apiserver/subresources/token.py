@@ -9,7 +9,6 @@ from typing import Any
 from pybernetes.apimachinery import errors, fieldpath, gvk, timestamps
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.authn import service_account
-from pybernetes.apiserver.registry import operation
 from pybernetes.apiserver.registry import store as stores
 from pybernetes.apiserver.verbs import decode, options, present
 
@@ -43,7 +42,8 @@ async def create(context: contexts.RequestContext, store: stores.Store) -> conte
         raise errors.NotFound(ACCOUNTS, info.name)
     _check(spec)
     op = options.write(context, "CreateOptions")
-    await _admit(store, op, request)
+    request = await store.environment.admission.both(store.attributes(op, "CREATE", request, None))
+    spec = request["spec"]
     bindings = await _bindings(context, spec.get("boundObjectRef"))
     seconds = spec.get("expirationSeconds") or DEFAULT
     spec["expirationSeconds"] = seconds
@@ -71,12 +71,6 @@ def _check(spec: Object) -> None:
         problem = "may not specify a duration larger than 2^32 seconds"
     if problem:
         raise errors.Invalid(REQUEST, "", [fieldpath.invalid(path, seconds, problem)])
-
-
-async def _admit(store: stores.Store, op: operation.Operation, request: Object) -> None:
-    asked = store.attributes(op, "CREATE", request, None)
-    await store.environment.admission.admit(asked)
-    await store.environment.admission.validate(asked)
 
 
 async def _bindings(context: contexts.RequestContext, reference: Object | None) -> tuple[service_account.Binding, ...]:

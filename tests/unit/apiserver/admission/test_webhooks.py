@@ -315,3 +315,30 @@ async def test_conditions_are_refused(api: Any) -> None:
     assert answer.status == 422
     told = "webhooks[0].matchConditions: Forbidden: conditions in CEL are not supported by this server"
     assert answer.json["message"].endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        (
+            "ns/pods/p/attach?stdin=true&container=c",
+            {"kind": "PodAttachOptions", "apiVersion": "v1", "stdin": True, "container": "c"},
+        ),
+        (
+            "ns/pods/p/exec?command=ls&command=-l",
+            {"kind": "PodExecOptions", "apiVersion": "v1", "command": ["ls", "-l"]},
+        ),
+        (
+            "ns/pods/p/portforward?ports=80,81",
+            {"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": [80, 81]},
+        ),
+        ("ns/services/p/proxy/a/b?c=d", {"kind": "ServiceProxyOptions", "apiVersion": "v1", "path": "a/b"}),
+    ],
+)
+async def test_connections(api: Any, webhook: Any, path: str, options: Object) -> None:
+    rule = {**RULE, "operations": ["CONNECT"], "resources": ["*/*"]}
+    async with configured(api, webhook, "validating", lambda request: {"uid": request["uid"]}, rules=[rule]) as got:
+        assert (await api.send("GET", f"/api/v1/namespaces/{path}")).status == 400
+    (request,) = got
+    assert request["object"] == options
+    assert (request["name"], request["options"], request["kind"]["kind"]) == ("p", None, options["kind"])
