@@ -119,7 +119,7 @@ class Dispatcher:
             try:
                 await self._ask(call, functools.partial(self._patch, call, patched))
                 if patched:
-                    asked.object = await asked.versions.convert(patched[0], self._working(asked, patched[0]))
+                    asked.object = await self._working(asked, patched[0])
                     mutated = asked.object != before
             finally:
                 facts = {"configuration": hook.configuration, "webhook": hook.name, "mutated": mutated}
@@ -246,12 +246,12 @@ class Dispatcher:
             structure.complete(made, made["apiVersion"], made["kind"])
         return made
 
-    def _working(self, asked: Attributes, obj: Object) -> kinds.Kind:
-        """The row in whose version the request's object goes on."""
-        if asked.object is None or obj["kind"] != asked.kind.kind:
-            return asked.kind
+    async def _working(self, asked: Attributes, obj: Object) -> Object:
+        """A patched object in the version in which the request's object goes on."""
+        assert asked.object is not None
         about = gvk.of(asked.object)
-        return self._served.by_gvk(about.group, about.version, about.kind) or asked.kind
+        row = self._served.by_gvk(about.group, about.version, about.kind)
+        return obj if row is None else await asked.versions.convert(obj, row)
 
     def _patch(self, call: _Call, patched: list[Object], response: reviews.Response, sent: Object | None) -> None:
         """Put into `patched` what the patch of a response makes of the object that was sent."""

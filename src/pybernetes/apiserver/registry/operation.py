@@ -4,10 +4,20 @@ Upstream: the options and context that k8s.io/apiserver/pkg/endpoints/handlers h
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 from pybernetes.api import kinds
 from pybernetes.apiserver.authn import user as users
+
+
+class View(Protocol):
+    """Another form of the object, in which admission sees a write."""
+
+    def show(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """The object in that form."""
+
+    def put(self, obj: dict[str, Any], shown: dict[str, Any]) -> None:
+        """Bring what admission has changed back into the object."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -24,6 +34,7 @@ class Operation:
     subresource: str = ""
     dry_run: bool = False
     manager: str = ""
+    view: View | None = None
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     warnings: list[str] = dataclasses.field(default_factory=list)
     audit_annotations: dict[str, str] = dataclasses.field(default_factory=dict)

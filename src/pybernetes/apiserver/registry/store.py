@@ -62,8 +62,8 @@ class Store(reading.StoredObjects):
             operation=verb,
             namespace=op.namespace,
             name=op.name,
-            object=new,
-            old_object=old,
+            object=new if op.view is None or new is None else op.view.show(new),
+            old_object=old if op.view is None or old is None else op.view.show(old),
             options=op.options,
             user=op.user,
             dry_run=op.dry_run,
@@ -219,7 +219,7 @@ class Store(reading.StoredObjects):
         place(new, op.namespace if self.kind.namespaced else "")
         new = await self.convert(new, context.kind)
         asked = self.attributes(op, "UPDATE", new, old)
-        new = await _admitted(self.environment.admission, asked)
+        new = await _admitted(self.environment.admission, asked, new, op.view)
         self._check_version(op, new, current)
         self._prepare_update(context, new, old)
         found = metadata.validate_update(new["metadata"], old["metadata"], namespaced=self.kind.namespaced)
@@ -332,10 +332,15 @@ class Store(reading.StoredObjects):
         return errors.Conflict(self.resource, name, f"{about}, AdditionalErrorMsg: {text}")
 
 
-async def _admitted(chain: chains.Chain, asked: admission.Attributes) -> Object:
-    """What mutating admission makes of the object."""
+async def _admitted(
+    chain: chains.Chain, asked: admission.Attributes, seen: Object | None = None, view: operation.View | None = None
+) -> Object:
+    """What mutating admission makes of the object; `view` is how it sees `seen`."""
     await chain.admit(asked)
     assert asked.object is not None
+    if view is not None and seen is not None:
+        view.put(seen, asked.object)
+        return seen
     place(asked.object, asked.namespace)
     return asked.object
 

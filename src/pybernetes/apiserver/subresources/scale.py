@@ -3,6 +3,7 @@
 Upstream: pkg/registry/apps/*/storage, k8s.io/apiextensions-apiserver/pkg/registry/customresource (ScaleREST).
 """
 
+import dataclasses
 from typing import Any
 
 from pybernetes.api import kinds
@@ -69,6 +70,21 @@ def _put(obj: Object, path: str, value: int) -> None:
     obj[last] = value
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _View:
+    """How admission sees an object that is scaled."""
+
+    paths: tuple[str, str, str]
+
+    def show(self, obj: Object) -> Object:
+        return view(obj, self.paths)
+
+    def put(self, obj: Object, shown: Object) -> None:
+        replicas = (shown.get("spec") or {}).get("replicas") or 0
+        if replicas != _dig(obj, self.paths[0]):
+            _put(obj, self.paths[0], replicas)
+
+
 async def scale(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
     """Read or write the number of replicas."""
     info = context.info
@@ -84,6 +100,7 @@ async def scale(context: contexts.RequestContext, store: stores.Store) -> contex
         "PatchOptions" if info.verb == "patch" else "UpdateOptions",
         patch=patch.NAMES[patch.media_type(context)] if info.verb == "patch" else "",
     )
+    op.view = _View(paths)
     wanted = operation.Preconditions()
 
     async def mutate(current: Object | None) -> Object:

@@ -342,3 +342,38 @@ async def test_connections(api: Any, webhook: Any, path: str, options: Object) -
     (request,) = got
     assert request["object"] == options
     assert (request["name"], request["options"], request["kind"]["kind"]) == ("p", None, options["kind"])
+
+
+async def test_scaling_is_shown_as_a_scale(api: Any, webhook: Any) -> None:
+    base = "/apis/apps/v1/namespaces/ns/replicasets"
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    await api.create(base, {"metadata": {"name": "web"}, "spec": spec})
+
+    def more(request: Object) -> Object:
+        return patched(request, {"op": "replace", "path": "/spec/replicas", "value": 7})
+
+    rule = {**RULE, "resources": ["replicasets/scale"]}
+    async with configured(api, webhook, "mutating", more, rules=[rule]) as got:
+        await api.send("PATCH", f"{base}/web/scale", {"spec": {"replicas": 3}}, content="application/merge-patch+json")
+    (request,) = got
+    assert request["kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    assert [request[side]["spec"] for side in ("object", "oldObject")] == [{"replicas": 3}, {"replicas": 1}]
+    assert request["options"]["kind"] == "UpdateOptions"
+    assert (await api.get(f"{base}/web"))["spec"]["replicas"] == 7
+
+
+async def test_an_eviction_may_be_changed(api: Any, webhook: Any) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    await api.create("/api/v1/namespaces/ns/pods", pod)
+
+    def dry(request: Object) -> Object:
+        return patched(request, {"op": "add", "path": "/deleteOptions", "value": {"preconditions": {"uid": "other"}}})
+
+    rule = {**RULE, "operations": ["CREATE"], "resources": ["pods/eviction"]}
+    async with configured(api, webhook, "mutating", dry, rules=[rule]) as got:
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+        answer = await api.send("POST", "/api/v1/namespaces/ns/pods/p/eviction", eviction)
+    assert got[0]["object"]["kind"] == got[0]["kind"]["kind"] == "Eviction"
+    assert answer.status == 409
