@@ -153,10 +153,10 @@ def _fields(response: messages.Response | messages.StreamResponse) -> list[tuple
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Api]:
+async def running(**settings: Any) -> AsyncIterator[Api]:
     """A server that is ready, with the namespace `ns` and its service account."""
     clock = clocks.VirtualClock()
-    server = app.ApiServer(app.ServerConfig(tokens=(Tokens(),)), memory.MemoryBackend(), clock)
+    server = app.ApiServer(app.ServerConfig(tokens=(Tokens(),), **settings), memory.MemoryBackend(), clock)
     await server.start()
     await server.ready()
     api = Api(server, clock)
@@ -170,8 +170,14 @@ async def running() -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    async with running() as made:
+def settings() -> dict[str, Any]:
+    """More of the server's configuration; modules have their own."""
+    return {}
+
+
+@pytest.fixture
+async def api(settings: dict[str, Any]) -> AsyncIterator[Api]:
+    async with running(**settings) as made:
         yield made
 
 
