@@ -4,7 +4,7 @@ Upstream: k8s.io/apiserver/pkg/util/webhook (client.go, serviceresolver.go).
 """
 
 import base64
-import functools
+import contextlib
 import ssl
 from typing import Any
 
@@ -20,6 +20,7 @@ Object = dict[str, Any]
 
 DEFAULT_PORT = 443
 JSON = "application/json"
+USER_AGENT = "kube-apiserver-admission"
 
 
 class CallFailed(Exception):
@@ -49,10 +50,10 @@ class Webhooks:
             host = f"{service['name']}.{service['namespace']}.svc:{port}"
             shown = f"https://{host}/{(service.get('path') or '').lstrip('/')}{asked}"
         origin, host, target = http_client.split_url(shown)
-        headers = [("Content-Type", JSON), ("Accept", JSON), ("Host", host)]
+        headers = [("Content-Type", JSON), ("Accept", f"{JSON}, */*"), ("User-Agent", USER_AGENT), ("Host", host)]
         try:
             if service is not None:
-                host = await endpoint(self._objects, service["namespace"], service["name"], str(port))
+                host = await self._resolved(service, port)
             client = self._client(origin.host, config.get("caBundle") or "", pods=service is not None)
             body = msgspec.json.encode(review)
             answer = await client.request("POST", f"https://{host}{target}", headers, body, timeout)
@@ -61,19 +62,28 @@ class Webhooks:
         except (http_errors.HttpError, errors.StatusError, OSError, ValueError) as failure:
             raise CallFailed(f'Post "{shown}": {failure}') from failure
         if not 200 <= answer.status <= 206:
-            told = errors.from_response(answer.status, answer.body.decode(errors="replace").strip() or "unknown")
-            raise CallFailed(told.message, answer.status)
+            raise CallFailed(_told(answer), answer.status)
         try:
             found: Object = msgspec.json.decode(answer.body, type=dict[str, Any])
         except msgspec.MsgspecError as failure:
             raise CallFailed(str(failure)) from failure
         return found
 
+    async def _resolved(self, service: Object, port: int) -> str:
+        """Where a Service leads to; what is missing is told as the resolver of Services tells it."""
+        namespace, name = service["namespace"], service["name"]
+        found = await self._objects.get("", "services", namespace, name)
+        if found is None:
+            raise ValueError(f'service "{name}" not found')
+        if all(one["port"] != port for one in found["spec"].get("ports") or ()):
+            raise ValueError(f'no service port {port} found for service "{name}"')
+        return await endpoint(self._objects, namespace, name, str(port))
+
     def _client(self, name: str, authority: str, *, pods: bool) -> http_client.HttpClient:
         key = (name, authority)
         if key not in self._clients:
             nowhere = http_client.NOWHERE if pods and self._simulated else None
-            context = functools.partial(_context, authority)
+            context = _context(authority)
             self._clients[key] = http_client.HttpClient(context, clock=self._clock, server_name=name, unix_path=nowhere)
         return self._clients[key]
 
@@ -83,9 +93,23 @@ class Webhooks:
             await client.close()
 
 
+def _told(answer: http_client.ClientResponse) -> str:
+    """What an answer of failure says: its Status, or what its code means."""
+    text = answer.body.decode(errors="replace").strip()
+    with contextlib.suppress(msgspec.MsgspecError):
+        status = msgspec.json.decode(text, type=dict[str, Any])
+        if status.get("kind") == "Status" and status.get("message"):
+            return str(status["message"])
+    return errors.from_response(answer.status, text or "unknown").message
+
+
 def _context(authority: str) -> ssl.SSLContext:
-    text = base64.b64decode(authority).decode() if authority else None
-    return ssl.create_default_context(cadata=text if text and text.strip() else None)
+    text = base64.b64decode(authority).decode(errors="replace").strip()
+    try:
+        return ssl.create_default_context(cadata=text or None)
+    except ssl.SSLError as failure:
+        text = "unable to load root certificates: unable to parse bytes as PEM block"
+        raise CallFailed(text, 500) from failure
 
 
 async def endpoint(objects: strategy.Objects, namespace: str, name: str, port: str) -> str:

@@ -9,6 +9,8 @@ Path: 1 a client builds and sends the request. Upstream: net/http (Transport, pe
 
 import asyncio
 import dataclasses
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Self
@@ -24,6 +26,15 @@ _IDLE_TIMEOUT = 90.0
 
 NOWHERE = "/nonexistent"
 """A `unix_path` for those who must reach nobody."""
+
+_CERTIFICATE = {
+    10: "certificate has expired or is not yet valid",
+    9: "certificate has expired or is not yet valid",
+    62: "certificate is not valid for any names, but wanted to match {name}",
+    64: "certificate is not valid for any names, but wanted to match {name}",
+    **dict.fromkeys((2, 18, 19, 20, 21), "certificate signed by unknown authority"),
+}
+"""What OpenSSL's codes mean."""
 
 ContextFactory = Callable[[], ssl.SSLContext]
 HeaderList = list[tuple[str, str]]
@@ -239,13 +250,23 @@ class HttpClient:
                     made, origin.host, origin.port, ssl=context, server_hostname=name
                 )
         except OSError as error:  # ssl.SSLError is one too
-            where = self._unix_path or f"{origin.host}:{origin.port}"
-            raise errors.ConnectError(f"connect to {where}: {error}") from error
+            raise errors.ConnectError(self._problem(origin, name or "", error)) from error
         if self._closed:
             connection.abort()
             raise errors.ConnectError("the client is closed")
         self._open.add(connection)
         return connection
+
+    def _problem(self, origin: Origin, name: str, error: OSError) -> str:
+        """Why there is no connection, as Go tells it."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            text = _CERTIFICATE.get(error.verify_code, error.verify_message)
+            return f"tls: failed to verify certificate: x509: {text.format(name=name)}"
+        if isinstance(error, socket.gaierror):
+            return f"dial tcp: lookup {origin.host}: no such host"
+        where = f"unix {self._unix_path}" if self._unix_path else f"tcp {origin.host}:{origin.port}"
+        text = os.strerror(error.errno).lower() if error.errno else str(error)
+        return f"dial {where}: connect: {text}" if not isinstance(error, ssl.SSLError) else f"tls: {error.reason}"
 
     def _release(self, origin: Origin, connection: client_connection.ClientConnection) -> None:
         """Keep the connection for the next request if its answer was read to the end."""

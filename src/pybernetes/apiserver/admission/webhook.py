@@ -225,8 +225,12 @@ class Dispatcher:
         except webhooks.CallFailed as problem:
             raise webhooks.CallFailed(f"failed to call webhook: {problem}", problem.code) from problem
         try:
+            structure.conform(answer, head["apiVersion"], reviews.KIND)
+        except failure.DecodeError as problem:
+            raise webhooks.CallFailed(f"failed to call webhook: {problem}") from problem
+        try:
             response = reviews.response(answer, version, uid, mutating=call.step == "admit")
-        except (ValueError, msgspec.ValidationError) as problem:
+        except ValueError as problem:
             raise webhooks.CallFailed(f"received invalid webhook response: {problem}") from problem
         for name, text in (response.auditAnnotations or {}).items():
             asked.annotate(f"{hook.name}/{name}", text)

@@ -4,7 +4,7 @@ Upstream: k8s.io/apiserver/pkg/admission/plugin/webhook/{request,errors}. Pure.
 """
 
 import base64
-import binascii
+import json
 from typing import Any
 
 import msgspec
@@ -87,7 +87,7 @@ def _kind(row: kinds.Kind, subresource: str) -> Object:
 
 
 def response(answer: Object, asked_version: str, uid: str, *, mutating: bool) -> Response:
-    """The response in a review that came back. Raises ValueError."""
+    """The response in a review that came back, held to its type. Raises ValueError."""
     review = msgspec.convert(answer, _Review)
     found = review.response
     if found is None:
@@ -117,10 +117,10 @@ def patch(found: Response) -> Any:
     if not found.patch:
         return []
     try:
-        text = base64.b64decode(found.patch, validate=True)
-        return msgspec.json.decode(text) or []
-    except (binascii.Error, msgspec.DecodeError) as failure:
-        raise ValueError(str(failure)) from failure
+        operations = json.loads(base64.b64decode(found.patch))
+    except json.JSONDecodeError as failure:
+        raise ValueError("unexpected end of JSON input") from failure
+    return [] if operations is None else operations
 
 
 class Denied(errors.StatusError):

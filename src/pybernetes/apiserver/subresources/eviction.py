@@ -29,6 +29,7 @@ async def evict(context: contexts.RequestContext, store: stores.Store) -> contex
     given = decode.read(context, EVICTION)
     if (given.get("metadata") or {}).get("name") != context.info.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
+    stores.place(given, context.info.namespace)
     op = options.write(context, "CreateOptions")
     op.dry_run = op.dry_run or bool((given.get("deleteOptions") or {}).get("dryRun"))
     given = await store.environment.admission.both(store.attributes(op, "CREATE", given, None))

@@ -27,7 +27,7 @@ async def admit(context: contexts.RequestContext, store: stores.Store) -> None:
     assert sub is not None
     asked: Object = {"kind": sub.kind, "apiVersion": "v1"}
     if info.subresource == "proxy":
-        asked["path"] = "/".join(info.parts[3:])
+        asked["path"] = "/" + "/".join(info.parts[3:])
     elif info.subresource == "portforward":
         asked["ports"] = [int(text) for one in query.get("ports", ()) for text in one.split(",") if text.isdecimal()]
     else:

@@ -40,22 +40,29 @@ async def create(context: contexts.RequestContext, store: stores.Store) -> conte
     account = await store.find(info.namespace, info.name)
     if account is None:
         raise errors.NotFound(ACCOUNTS, info.name)
+    uid = account.object()["metadata"]["uid"]
+    if facts.get("uid") and facts["uid"] != uid:
+        text = f"the UID in the token request ({facts['uid']}) does not match the UID of the service account ({uid})"
+        raise errors.Conflict(gvk.GroupResource("authentication.k8s.io", "TokenRequest"), info.name, text)
     _check(spec)
     op = options.write(context, "CreateOptions")
-    request = await store.environment.admission.both(store.attributes(op, "CREATE", request, None))
+    spec["expirationSeconds"] = spec.get("expirationSeconds") or DEFAULT
+    asked = store.attributes(op, "CREATE", request, None)
+    await store.environment.admission.admit(asked)
+    request = asked.object or {}
     spec = request["spec"]
-    bindings = await _bindings(context, spec.get("boundObjectRef"))
-    seconds = spec.get("expirationSeconds") or DEFAULT
-    spec["expirationSeconds"] = seconds
-    audiences = tuple(spec.get("audiences") or tokens.audiences)
-    spec["audiences"] = list(audiences)
-    text, expires = tokens.issue(account.object(), audiences=audiences, seconds=seconds, bindings=bindings)
-    moment = datetime.datetime.fromtimestamp(expires, datetime.UTC)
+    seconds = spec["expirationSeconds"]
+    audiences = spec["audiences"] = spec.get("audiences") or [*tokens.audiences]
     request["metadata"] = {
         "name": info.name,
         "namespace": info.namespace,
+        "uid": uid,
         "creationTimestamp": timestamps.format_time(context.clock.now()),
     }
+    await store.environment.admission.validate(asked)
+    bindings = await _bindings(context, spec.get("boundObjectRef"))
+    text, expires = tokens.issue(account.object(), audiences=tuple(audiences), seconds=seconds, bindings=bindings)
+    moment = datetime.datetime.fromtimestamp(expires, datetime.UTC)
     request["status"] = {"token": text, "expirationTimestamp": timestamps.format_time(moment)}
     return present.value(context, request, 201)
 

@@ -196,7 +196,7 @@ async def test_a_webhook_that_is_not_there(api: Any, policy: str) -> None:
     answer = await api.send("POST", MAPS, config_map())
     if policy == "Fail":
         text = f'Internal error occurred: failed calling webhook "{name}": failed to call webhook: '
-        text += 'Post "https://hook.ns.svc:443/x?timeout=3s": services "hook" not found'
+        text += 'Post "https://hook.ns.svc:443/x?timeout=3s": service "hook" not found'
         assert (answer.status, answer.json["message"]) == (500, text)
         counted = f'webhook_rejection_count{{name="{name}",type="validating",operation="CREATE",'
         counted += 'error_type="calling_webhook_error",rejection_code="503"} 1'
@@ -332,7 +332,7 @@ async def test_conditions_are_refused(api: Any) -> None:
             "ns/pods/p/portforward?ports=80,81",
             {"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": [80, 81]},
         ),
-        ("ns/services/p/proxy/a/b?c=d", {"kind": "ServiceProxyOptions", "apiVersion": "v1", "path": "a/b"}),
+        ("ns/services/p/proxy/a/b?c=d", {"kind": "ServiceProxyOptions", "apiVersion": "v1", "path": "/a/b"}),
     ],
 )
 async def test_connections(api: Any, webhook: Any, path: str, options: Object) -> None:
