@@ -5,7 +5,7 @@ Upstream: pkg/controller/history, pkg/controller/daemon/update.go.
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pybernetes.api.types import apps, core, meta
 from pybernetes.apimachinery import errors, labels
@@ -38,8 +38,14 @@ class HashCollision(Exception):
 
 
 def patch_of(template: core.PodTemplateSpec) -> dict[str, Any]:
-    """The strategic merge patch that brings a template back."""
-    return {"spec": {"template": {**meta.to_dict(template), "$patch": "replace"}}}
+    """The strategic merge patch that brings a template back; names in order, for clients compare its bytes."""
+    return cast(dict[str, Any], _in_order({"spec": {"template": {**meta.to_dict(template), "$patch": "replace"}}}))
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def by_revision(revisions: Iterable[apps.ControllerRevision]) -> list[apps.ControllerRevision]:
