@@ -105,7 +105,7 @@ async def remove_node(
         await engine.start()
     if engine.pid() is not None:
         await _stop_containers(place.socket)
-        await engine.stop()
+    await engine.stop()
     if namespace := config.namespace(index):
         await network.remove_node(namespace)
     else:

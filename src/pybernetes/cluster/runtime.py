@@ -5,13 +5,14 @@ containerd's shims outlive containerd. `stop` ends it and everything it runs.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pybernetes.aio import clock as clocks
 from pybernetes.cluster import findings, machine
@@ -196,26 +197,31 @@ class Containerd:
     def pid(self) -> int | None:
         """The process that runs, if one does."""
         # Not from a file of ours: whoever started it may have been killed before it was written.
-        wanted = f"--config\0{self._config_file}\0".encode()
-        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if wanted in entry.read_bytes():
-                    return int(entry.parent.name)
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-        return None
+        return next(_called_with("--config", self._config_file), None)
 
     async def stop(self) -> None:
-        """End containerd; call after the node's containers were stopped."""
-        pid = self.pid()
-        if pid is None:
-            return
-        os.kill(pid, signal.SIGTERM)
+        """End containerd and what is left of its shims; call after the node's containers were stopped."""
+        if (pid := self.pid()) is not None:
+            os.kill(pid, signal.SIGTERM)
         deadline = self._clock.monotonic() + STOP_SECONDS
-        while self.pid() is not None:
+        while pid is not None and self.pid() is not None:
             if self._clock.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
             await self._clock.sleep(0.05)
+        # containerd forgets the shim of a container whose start failed or was cut, and the shim waits for ever
+        for shim in _called_with("-address", self.config.socket):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(shim, signal.SIGKILL)
+
+
+def _called_with(flag: str, value: pathlib.Path) -> Iterator[int]:
+    wanted = f"\0{flag}\0{value}\0".encode()
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if wanted in entry.read_bytes():
+                yield int(entry.parent.name)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
 
 
 async def _end_of(pid: int) -> None:
