@@ -209,9 +209,20 @@ class LeaderElector:
         return self._clock.monotonic() - self._observed_at >= duration
 
     async def _release(self) -> None:
+        try:
+            while not await self._try_release():
+                pass
+        except (errors.StatusError, transport.TransportError) as error:
+            logger.error("failed to release lease %s/%s: %s", self.namespace, self.name, error)
+        self.state = State.RELEASED
+        self._record("stopped leading")
+
+    async def _try_release(self) -> bool:
+        """Whether the lease is not ours any longer; read anew: a renewal that was cut off may have been written."""
+        self._observe(await self._leases.get(self.name, self.namespace))
         lease = self._observed
         if lease is None or self.leader != self.identity:
-            return
+            return True
         now = timestamps.format_micro_time(self._clock.now())
         spec = {
             "holderIdentity": "",
@@ -222,10 +233,9 @@ class LeaderElector:
         }
         try:
             self._observe(await self._write(lease, spec))
-        except (errors.StatusError, transport.TransportError) as error:
-            logger.error("failed to release lease %s/%s: %s", self.namespace, self.name, error)
-        self.state = State.RELEASED
-        self._record("stopped leading")
+        except errors.Conflict:
+            return False
+        return True
 
     def _report(self) -> None:
         if self.leader and self.leader != self._reported:

@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from pybernetes.aio import clock, tasks
+from pybernetes.api.types import coordination
 from pybernetes.apimachinery import errors
 from pybernetes.client import leader_election, rest
 
@@ -139,6 +141,20 @@ async def test_work_that_ends_releases_the_lease(server: Any, client: rest.Clien
 
     await elector.run(lead)
     assert server.objects[LEASE]["spec"]["holderIdentity"] == ""
+
+
+async def test_a_renewal_that_was_cut_off_does_not_hinder_the_release(
+    server: Any, client: rest.Client, pair: tuple[Candidate, Candidate], virtual: clock.VirtualClock
+) -> None:
+    async with tasks.TaskGroup("test") as group:
+        first = group.start(pair[0].run(), "a")
+        await virtual.advance(1.0)
+        # as if the answer to a renewal had not come any more: the version is newer than the one the elector knows
+        lease = await client.resource(coordination.Lease).get("kcm", "kube-system")
+        await client.resource(coordination.Lease).update(msgspec.to_builtins(lease), "kube-system")
+        first.cancel()
+        await asyncio.wait([first])
+        assert server.objects[LEASE]["spec"]["holderIdentity"] == ""
 
 
 async def test_work_that_fails_is_reported(client: rest.Client, virtual: clock.VirtualClock) -> None:
