@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pybernetes.aio import clock as clocks
+from pybernetes.apiserver.subresources import links
 from pybernetes.http import messages, server, stream
 
 PODS = "/api/v1/namespaces/ns/pods"
@@ -22,6 +23,10 @@ async def _echo(request: messages.Request) -> messages.AnyResponse:
             there.write_eof()
 
         return messages.UpgradeResponse("echo", [("X-Greeting", "hello")], run)
+    if request.path == "/page":
+        return messages.Response(200, [("Content-Type", "text/html; charset=utf-8")], b'<a href="/there">x</a>')
+    if request.path == "/moved":
+        return messages.Response(302, [("Location", "/there/?a=b")])
     said = f"{request.method} {request.target} {request.headers.get('authorization')} {request.body.decode()}"
     return messages.Response(203, [("Content-Type", "text/x-said"), ("X-Own", "1")], said.encode())
 
@@ -96,3 +101,26 @@ async def test_nobody_listens(api: Any) -> None:
     answer = await api.send("GET", f"{PODS}/proxy:1/proxy/")
     assert (answer.status, answer.json["reason"]) == (503, "ServiceUnavailable")
     assert (await api.send("GET", f"{PODS}/proxy/log")).status >= 400
+
+
+async def test_links_lead_through_the_proxy(api: Any, application: int) -> None:
+    await _running_pod(api)
+    base = f"{PODS}/proxy:{application}/proxy"
+    assert (await api.send("GET", f"{base}/page")).text == f'<a href="{base}/there">x</a>'
+    assert (await api.send("GET", f"{base}/moved")).header("Location") == [f"{base}/there/?a=b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("<A class=x HREF='/a?b=1&amp;c'>&lt;</A>", '<A class=x HREF="/p/a?b=1&amp;c">&lt;</a>'),
+        ('<img alt="/x" src=/a/><!-- <a href="/x"> -->', '<img alt="/x" src="/p/a/"><!-- <a href="/x"> -->'),
+        ('<!DOCTYPE html><a href="b"><br/>', '<!DOCTYPE html><a href="b"><br/>'),
+        ('<a href="http://here:80/a#f">', '<a href="/p/a#f">'),
+        ('<a href="http://there/a">', '<a href="http://there/a">'),
+        ('<a href="/p/a">', '<a href="/p/a">'),
+        ("<script>'<a href=\"/x\">'</script>", "<script>'<a href=\"/x\">'</script>"),
+    ],
+)
+def test_pages(given: str, made: str) -> None:
+    assert links.Links("/p", ("here:80",)).page(given.encode()).decode() == made

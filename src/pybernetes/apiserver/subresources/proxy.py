@@ -10,7 +10,7 @@ from pybernetes.apimachinery import errors, goformat
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver import webhooks
 from pybernetes.apiserver.registry import store as stores
-from pybernetes.apiserver.subresources import relay
+from pybernetes.apiserver.subresources import links, relay
 from pybernetes.http import client as http_client
 from pybernetes.http import messages
 
@@ -34,10 +34,13 @@ async def _relay(context: contexts.RequestContext, client: http_client.HttpClien
     request = context.request
     path, mark, query = request.target.partition("?")
     # Counted, not searched, since names may read like it: /api/v1[/namespaces/NS]/RESOURCE/NAME/proxy.
-    rest = path.split("/")[8 if context.info.namespace else 6 :]
+    parts, before = path.split("/"), 8 if context.info.namespace else 6
+    rest = parts[before:]
     if not rest and request.method in ("GET", "HEAD") and not relay.upgrade_protocol(request):
         return messages.Response(301, [("Location", f"{request.path}/{mark}{query}")])
-    return await relay.relay(context, client, f"{origin}/{'/'.join(rest)}{mark}{query}")
+    host = origin.partition("://")[2]
+    known = links.Links("/".join(parts[:before]), (host, request.headers.get("host") or host))
+    return await relay.relay(context, client, f"{origin}/{'/'.join(rest)}{mark}{query}", known)
 
 
 async def node(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:

@@ -9,6 +9,7 @@ from pybernetes.apimachinery import errors
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import operation
 from pybernetes.apiserver.registry import store as stores
+from pybernetes.apiserver.subresources import links
 from pybernetes.apiserver.verbs import options
 from pybernetes.http import client as http_client
 from pybernetes.http import errors as http_errors
@@ -46,8 +47,10 @@ async def admit(context: contexts.RequestContext, store: stores.Store) -> None:
     await store.environment.admission.both(store.attributes(op, "CONNECT", filled, None))
 
 
-async def relay(context: contexts.RequestContext, client: http_client.HttpClient, url: str) -> contexts.AnyResponse:
-    """Send the request on to that URL and answer with what comes back."""
+async def relay(
+    context: contexts.RequestContext, client: http_client.HttpClient, url: str, known: links.Links | None = None
+) -> contexts.AnyResponse:
+    """Send the request on to that URL and answer with what comes back; links to that host lead here again."""
     request = context.request
     headers = http_relay.forwardable(request.headers.items())
     try:
@@ -58,6 +61,14 @@ async def relay(context: contexts.RequestContext, client: http_client.HttpClient
     except (http_errors.HttpError, OSError) as error:
         raise unreachable(error) from error
     kept = http_relay.forwardable(source.headers.items())
+    location, kind = source.headers.get("location"), (source.headers.get("content-type") or "").partition(";")[0]
+    if known is not None and location:
+        kept = [(name, known.url(location) if name.lower() == "location" else value) for name, value in kept]
+    elif known is not None and kind.strip() == "text/html" and not source.headers.get("content-encoding"):
+        async with source:
+            body = known.page(await source.read_all())
+        kept = [(name, value) for name, value in kept if name.lower() != "content-length"]
+        return messages.Response(source.status, kept, body)
     return messages.StreamResponse(source.status, kept, lambda writer: copy(source, writer))
 
 
