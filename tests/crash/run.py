@@ -182,6 +182,7 @@ class Crasher:
                 for kind in KINDS:
                     group.start(self._watcher.follow(kind), f"watch {kind}")
                 group.start(self._chatter.run(), "chatter")
+                await self._sure(lambda: self._client.raw("GET", "/readyz"))  # no sooner is there a `default`
                 await self._until("the nodes", self._nodes_ready)
                 await self._journey(group, 0)
                 while self.kills < kills:
