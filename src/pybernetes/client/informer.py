@@ -184,7 +184,7 @@ class Informer(Generic[T]):
 
     def _put(self, obj: T) -> None:
         namespace, name, version = self._metadata(obj)
-        traces.step(9, f"{namespace}/{name}", self.kind, version)
+        traces.step(9, (namespace, name), self.kind, version)
         objects = self._objects.get(namespace)
         if objects is None:
             objects = self._objects[namespace] = {}

@@ -152,7 +152,7 @@ class WatchCache:
             if change is None:
                 continue
             changes.append(change)
-            traces.step(8, event.record.key, event.type.value, str(event.record.mod_revision))
+            traces.step(8, event.record.key, event.type.value, event.record.mod_revision)
             for one in interested(change):
                 news = one.judge(change)
                 if news is None:
