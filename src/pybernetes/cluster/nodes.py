@@ -104,7 +104,7 @@ async def remove_node(
         # containerd itself was killed: its containers may still run, and only it can end them
         await engine.start()
     if engine.pid() is not None:
-        await _stop_containers(place.socket)
+        await _stop_containers(place.socket, clock)
     await engine.stop()
     if namespace := config.namespace(index):
         await network.remove_node(namespace)
@@ -121,10 +121,10 @@ async def remove_node(
         shutil.rmtree(files, ignore_errors=True)
 
 
-async def _stop_containers(socket: pathlib.Path) -> None:
+async def _stop_containers(socket: pathlib.Path, clock: clocks.Clock) -> None:
     engine = cri.CriClient(f"unix://{socket}")
     try:
-        for sandbox in await engine.list_pod_sandboxes():
+        for sandbox in await _sandboxes(engine, clock):
             try:
                 await engine.stop_pod_sandbox(sandbox.id)
                 await engine.remove_pod_sandbox(sandbox.id)
@@ -132,6 +132,18 @@ async def _stop_containers(socket: pathlib.Path) -> None:
                 continue
     finally:
         await engine.close()
+
+
+async def _sandboxes(engine: cri.CriClient, clock: clocks.Clock) -> list[cri_runtime.Sandbox]:
+    """All there are; a containerd that has just been started listens before it has read what runs."""
+    deadline = clock.monotonic() + runtime.START_SECONDS
+    while True:
+        try:
+            return await engine.list_pod_sandboxes()
+        except cri_runtime.CriError as failure:
+            if "not initialized" not in str(failure) or clock.monotonic() > deadline:
+                raise
+        await clock.sleep(API_PAUSE)
 
 
 async def _remove_link(name: str) -> None:
