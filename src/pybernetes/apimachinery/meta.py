@@ -18,6 +18,8 @@ NAMESPACE_DEFAULT = "default"
 NAMESPACE_SYSTEM = "kube-system"
 NAMESPACE_PUBLIC = "kube-public"
 NAMESPACE_NODE_LEASE = "kube-node-lease"
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+"""The annotation of the bookmark that ends a streaming list."""
 
 
 def new_object(api_version: str, kind: str, name: str, namespace: str = "", **members: Any) -> Object:

@@ -64,7 +64,7 @@ class Informer(Generic[T]):
         self.resource = resource
         self.kind = resource.kind
         self.reflector = reflector.Reflector(resource, self, clock=clock, scope=scope)
-        self._metadata: Callable[[T], tuple[str, str, str]] = _of_dict if resource.cls is dict else _of_struct
+        self._metadata = self.reflector.identify
         self._similar = _Similar() if resource.cls is not dict else None
         self._objects: dict[str, dict[str, T]] = {}
         self._indexes: dict[str, tuple[IndexFunction[T], dict[str, dict[str, T]]]] = {}
@@ -268,16 +268,6 @@ class _Similar:
             self._by_owner.clear()
         self._by_owner[owner] = obj
         return obj
-
-
-def _of_struct(obj: Any) -> tuple[str, str, str]:
-    metadata = obj.metadata
-    return metadata.namespace, metadata.name, metadata.resourceVersion
-
-
-def _of_dict(obj: Any) -> tuple[str, str, str]:
-    metadata = obj["metadata"]
-    return metadata.get("namespace", ""), metadata["name"], metadata.get("resourceVersion", "")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

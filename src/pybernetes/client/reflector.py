@@ -1,23 +1,26 @@
-"""Keeps a store in step with the server: list, then watch, for ever.
+"""Keeps a store in step with the server: the present objects, then every change, for ever.
 
-    LIST --listed--> WATCH --ended in good order--> WATCH (from the last resourceVersion seen)
+    LIST --all heard--> WATCH --ended in good order--> WATCH (from the last resourceVersion seen)
       ^                |  \\--no connection, or asked to slow down--> BACK_OFF_WATCH --delay--> WATCH
       |                |--410 Gone: the server has forgotten that resourceVersion--> LIST (from the newest)
       |                `--anything else--> BACK_OFF_LIST
       |--delay-- BACK_OFF_LIST <--any failure-- LIST
 
-The first list may come from the server's cache (resourceVersion 0); later ones must not be older than what was seen.
+The present objects are the first events of the watch (a streaming list: one request instead of two), and a bookmark
+says where they end. From a server that refuses that they come from a list, before the watch. The first ones may come
+from the server's cache (resourceVersion 0); later ones must not be older than what was seen.
 Bookmarks move the resourceVersion on while nothing happens to the objects themselves.
 
 Path: 11 informer caches. Upstream: client-go/tools/cache/reflector.go.
 """
 
 import enum
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from pybernetes.aio import backoff
 from pybernetes.aio import clock as clocks
-from pybernetes.apimachinery import errors
+from pybernetes.apimachinery import errors, meta
 from pybernetes.client import decode, mapping, pagination, rest, transport
 from pybernetes.telemetry import logs
 
@@ -81,7 +84,9 @@ class Reflector(Generic[T]):
         self._backoff = backoff.Backoff(0.8, 30.0, jitter=1.0, rng=clock.random)
         self._failed_at = -_CALM
         self._list_from = "0"
-        self._version_of = _dict_version if resource.cls is dict else _struct_version
+        self._streams = True
+        self.identify: Callable[[T], tuple[str, str, str]] = _of_dict if resource.cls is dict else _of_struct
+        """Namespace, name and resourceVersion."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -89,14 +94,34 @@ class Reflector(Generic[T]):
             await self.step()
 
     async def step(self) -> None:
-        """Do what the state says; the one place where the state changes."""
-        if self.state is State.LIST:
-            self.state = await self._list()
-        elif self.state is State.WATCH:
-            self.state = await self._watch()
-        else:
+        """Do what the state says."""
+        if self.state in (State.BACK_OFF_LIST, State.BACK_OFF_WATCH):
             await self._clock.sleep(self._delay())
             self.state = State.LIST if self.state is State.BACK_OFF_LIST else State.WATCH
+            return
+        try:
+            if self.state is State.LIST and not self._streams:
+                await self._list()
+            else:
+                await self._follow()
+        except (*Failure, VeryShortWatch) as error:
+            self.state = self._after(error)
+
+    def _after(self, error: Exception) -> State:
+        """What to do when a list or a watch has failed."""
+        if self.state is State.LIST and self._streams and isinstance(error, errors.Invalid):
+            logger.debug("%s cannot be streamed: %s", self._resource, error)
+            self._streams = False
+            return State.LIST
+        if self._list_from and _needs_newest(error):
+            logger.debug("%s from %s: %s", self._resource, self._list_from, error)
+            self._list_from = ""
+            return State.LIST
+        if self.state is State.WATCH and isinstance(error, (transport.TransportError, errors.TooManyRequests)):
+            logger.info("watch of %s broke: %s", self._resource, error)
+            return State.BACK_OFF_WATCH
+        logger.warning("failed to %s %s: %s", self.state.value, self._resource, error)
+        return State.BACK_OFF_LIST
 
     def _delay(self) -> float:
         now = self._clock.monotonic()
@@ -105,60 +130,62 @@ class Reflector(Generic[T]):
         self._failed_at = now
         return self._backoff.next()
 
-    async def _list(self) -> State:
-        try:
-            page = await pagination.list_all(
-                self._resource,
-                self._scope.namespace,
-                label_selector=self._scope.label_selector,
-                field_selector=self._scope.field_selector,
-                resource_version=self._list_from,
-                adapt=self._sink.adapt,
-            )
-        except Failure as error:
-            if self._list_from and _needs_newest(error):
-                self._list_from = ""
-                return State.LIST
-            logger.warning("failed to list %s: %s", self._resource, error)
-            return State.BACK_OFF_LIST
-        self._sink.replace(page.items)
-        self.resource_version = self._list_from = page.resource_version
-        return State.WATCH
+    async def _list(self) -> None:
+        page = await pagination.list_all(
+            self._resource,
+            self._scope.namespace,
+            label_selector=self._scope.label_selector,
+            field_selector=self._scope.field_selector,
+            resource_version=self._list_from,
+            adapt=self._sink.adapt,
+        )
+        self._have_all(page.items, page.resource_version)
 
-    async def _watch(self) -> State:
-        try:
-            await self._follow()
-        except errors.Gone:
-            logger.debug("watch of %s from %s is gone, listing again", self._resource, self.resource_version)
-            self._list_from = ""
-            return State.LIST
-        except (transport.TransportError, errors.TooManyRequests) as error:
-            logger.info("watch of %s broke: %s", self._resource, error)
-            return State.BACK_OFF_WATCH
-        except (*Failure, VeryShortWatch) as error:
-            logger.warning("watch of %s ended: %s", self._resource, error)
-            return State.BACK_OFF_LIST
-        return State.WATCH
+    def _have_all(self, objects: tuple[T, ...], version: str) -> None:
+        self._sink.replace(objects)
+        self.resource_version = self._list_from = version
+        self.state = State.WATCH
 
     async def _follow(self) -> None:
+        """Hear of changes until the watch ends; in state LIST of the present objects before."""
         started, received = self._clock.monotonic(), False
+        present: dict[tuple[str, str], T] | None = {} if self.state is State.LIST else None
         watch = self._resource.watch(
             self._scope.namespace,
-            resource_version=self.resource_version,
+            resource_version=self.resource_version if present is None else self._list_from,
             label_selector=self._scope.label_selector,
             field_selector=self._scope.field_selector,
             timeout=MIN_WATCH_TIMEOUT * (1.0 + self._clock.random.random()),
+            send_initial_events=None if present is None else True,
         )
         async with watch:
             async for event in watch:
                 received = True
+                if present is not None:
+                    if self._gather(event, present):
+                        self._have_all(tuple(present.values()), self.identify(event.object)[2])
+                        present = None
+                    continue
                 if event.type == "DELETED":
                     self._sink.deleted(event.object)
                 elif event.type != "BOOKMARK":
                     self._sink.changed(event.object)
-                self.resource_version = self._list_from = self._version_of(event.object)
+                self.resource_version = self._list_from = self.identify(event.object)[2]
+        if present is not None:
+            raise VeryShortWatch("the watch ended before it had told of all objects")
         if not received and self._clock.monotonic() - started < _SHORT_WATCH:
             raise VeryShortWatch("very short watch: unexpected close, lasted less than a second and no items received")
+
+    def _gather(self, event: rest.WatchEvent[T], present: dict[tuple[str, str], T]) -> bool:
+        """Take in one event of a streaming list; whether it is the last one."""
+        if event.type == "BOOKMARK":
+            return _ends_list(event.object)
+        namespace, name, _ = self.identify(event.object)
+        if event.type == "DELETED":
+            present.pop((namespace, name), None)
+        else:
+            present[namespace, name] = self._sink.adapt(event.object)
+        return False
 
 
 class Scope:
@@ -179,11 +206,16 @@ def _needs_newest(error: Exception) -> bool:
     return isinstance(error, errors.StatusError) and error.has_cause(errors.CAUSE_RESOURCE_VERSION_TOO_LARGE)
 
 
-def _struct_version(obj: Any) -> str:
-    version: str = obj.metadata.resourceVersion
-    return version
+def _ends_list(bookmark: Any) -> bool:
+    found = meta.annotations(bookmark) if isinstance(bookmark, dict) else bookmark.metadata.annotations
+    return bool(found.get(meta.INITIAL_EVENTS_END) == "true")
 
 
-def _dict_version(obj: Any) -> str:
-    version: str = obj["metadata"]["resourceVersion"]
-    return version
+def _of_struct(obj: Any) -> tuple[str, str, str]:
+    metadata = obj.metadata
+    return metadata.namespace, metadata.name, metadata.resourceVersion
+
+
+def _of_dict(obj: Any) -> tuple[str, str, str]:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata.get("name", ""), metadata.get("resourceVersion", "")

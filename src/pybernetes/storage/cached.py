@@ -13,15 +13,13 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.apimachinery import fields, labels
+from pybernetes.apimachinery import fields, labels, meta
 
 Extract = Callable[[dict[str, Any]], Mapping[str, str]]
 """The selectable fields of a decoded object: `{"metadata.name": …, "spec.nodeName": …}`."""
 
 Upgrade = Callable[[bytes], bytes]
 """From a stored value to how it is read now: in another version, with members that a new schema adds."""
-
-INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 # Anything else may hold another "metadata" before its own.
 _HEAD = re.compile(rb'\{(?:"(?:kind|apiVersion)":"[^"\\]*",)*"metadata":\{').match
@@ -246,6 +244,6 @@ def bookmark(api_version: str, kind: str, revision: int, *, initial_events_end: 
     """The event that only says how far the watch is; `initial_events_end` marks the end of the initial state."""
     metadata: dict[str, Any] = {"resourceVersion": str(revision)}
     if initial_events_end:
-        metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
+        metadata["annotations"] = {meta.INITIAL_EVENTS_END: "true"}
     data = _encode({"kind": kind, "apiVersion": api_version, "metadata": metadata})
     return WatchEvent(WatchType.BOOKMARK, Cached("", revision, data, lambda _: _NOTHING))

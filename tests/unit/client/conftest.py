@@ -48,6 +48,7 @@ class ScriptedServer:
         self.faults: list[messages.AnyResponse | errors.StatusError | None] = []
         """Answers for the next requests, instead of the real ones; None lets one pass."""
         self.hang: asyncio.Event | None = None
+        self.streams_lists = True
         self._changed = asyncio.Event()
         self._cut = 0
 
@@ -115,6 +116,8 @@ class ScriptedServer:
     def _respond(self, request: messages.Request) -> messages.AnyResponse:
         path, query = request.path, request.query
         if query.get("watch"):
+            if query.get("sendInitialEvents") and not self.streams_lists:
+                raise errors.Invalid("ListOptions.meta.k8s.io", "", [])
             return messages.StreamResponse(200, [], lambda writer: self._watch(path, query, writer))
         if request.method == "POST":
             body = msgspec.json.decode(request.body)
@@ -167,7 +170,14 @@ class ScriptedServer:
         return _answer(200, {"kind": "ThingList", "apiVersion": "v1", "metadata": metadata, "items": items})
 
     async def _watch(self, path: str, query: dict[str, list[str]], writer: messages.StreamWriter) -> None:
-        position, cut = int(query["resourceVersion"][0]), self._cut
+        position, cut = int(query.get("resourceVersion", ["0"])[0]), self._cut
+        if query.get("sendInitialEvents"):
+            for key, obj in list(self.objects.items()):
+                if self._within(key, path):
+                    await writer.write(msgspec.json.encode({"type": "ADDED", "object": obj}) + b"\n")
+            position = self.revision
+            end = {"resourceVersion": str(position), "annotations": {"k8s.io/initial-events-end": "true"}}
+            await writer.write(msgspec.json.encode({"type": "BOOKMARK", "object": {"metadata": end}}) + b"\n")
         if position < self.oldest:
             gone = errors.Expired(f"too old resource version: {position} ({self.oldest})")
             await writer.write(msgspec.json.encode({"type": "ERROR", "object": gone.status()}) + b"\n")

@@ -113,7 +113,21 @@ async def test_first_list_fails_and_is_retried(server: Any, factory: informer.In
     assert pods.reflector.state is reflector.State.BACK_OFF_LIST
     await virtual.advance(10.0)
     assert pods.has_synced
-    assert server.requests[0][1] == "/api/v1/pods?resourceVersion=0"
+    assert server.requests[0][1].startswith("/api/v1/pods?watch=true&resourceVersion=0&")
+
+
+async def test_a_server_that_cannot_stream_lists_is_asked_for_a_list(
+    server: Any, factory: informer.InformerFactory, virtual: Any
+) -> None:
+    server.streams_lists = False
+    server.put(f"{PODS}/a")
+    pods = factory.informer(core.Pod)
+    await factory.start()
+    await factory.wait_for_sync()
+    await virtual.advance(0.0)
+    assert [pod.metadata.name for pod in pods.list()] == ["a"]
+    assert server.requests[1][1] == "/api/v1/pods?resourceVersion=0"
+    assert server.requests[2][1].startswith("/api/v1/pods?watch=true&resourceVersion=101")
 
 
 async def test_a_watch_that_ends_goes_on_where_it_was(

@@ -65,6 +65,7 @@ def _disturb(server: Any, rng: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(20))
 async def test_caches_converge(server: Any, client: rest.Client, virtual: clock.VirtualClock, seed: int) -> None:
     rng = random.Random(seed)
+    server.streams_lists = seed % 2 == 0
     async with tasks.TaskGroup("test") as group:
         factory = informer.InformerFactory(client, virtual, group)
         pods = factory.informer(core.Pod)
