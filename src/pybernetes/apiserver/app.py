@@ -156,7 +156,7 @@ class ApiServer:
         """Open the store and follow what authorization needs; bootstrap objects are made in the background."""
         await self.backend.start()
         await follow.follow(self.stores, self.rbac, self.nodes, self.hooks, self._group)
-        await self.definitions.start()
+        await self.definitions.start(self._group)
         hooks = bootstrap.hooks(self)
         for name, _ in hooks:
             self.health.add_hook(name)

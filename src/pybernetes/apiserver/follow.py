@@ -1,6 +1,5 @@
 """Keep the authorizers and the list of webhooks in step with storage: they answer from memory.
 
-A watch that ends (its cache lost track of the store) is opened again, and what vanished meanwhile is removed.
 Upstream: the informers of plugin/pkg/auth/authorizer/{rbac,node}, k8s.io/apiserver/pkg/admission/configuration.
 """
 
@@ -8,18 +7,15 @@ import functools
 from collections.abc import Callable, Sequence
 
 from pybernetes.aio import tasks
-from pybernetes.apimachinery import errors
 from pybernetes.apiserver.admission import webhook
 from pybernetes.apiserver.authz import node, rbac
+from pybernetes.apiserver.registry import follower
 from pybernetes.apiserver.registry import store as object_stores
 from pybernetes.apiserver.registry import stores as all_stores
-from pybernetes.storage import cached, listing
+from pybernetes.storage import cached
 
 RBAC = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 WEBHOOKS = (webhook.MUTATING, webhook.VALIDATING)
-AGAIN_SECONDS = 1.0
-
-Tell = Callable[[cached.Cached], None]
 
 
 async def follow(
@@ -37,56 +33,13 @@ async def follow(
     for api_group, resources, told in heard:
         for resource in resources:
             put, remove = (functools.partial(_tell, call, resource) for call in (told.put, told.remove))
-            await _Follower(stores.by_resource(api_group, resource), put, remove, group).attach()
+            await follower.Follower(stores.by_resource(api_group, resource), put, remove, group).attach()
     pods = _Pods(nodes)
-    await _Follower(stores.by_resource("", "pods"), pods.put, pods.remove, group).attach()
+    await follower.Follower(stores.by_resource("", "pods"), pods.put, pods.remove, group).attach()
 
 
 def _tell(call: Callable[[str, object_stores.Object], None], resource: str, one: cached.Cached) -> None:
     call(resource, one.object())
-
-
-class _Follower:
-    """One resource, and who is told of its objects."""
-
-    def __init__(self, store: object_stores.Store | None, put: Tell, remove: Tell, group: tasks.TaskGroup) -> None:
-        assert store is not None
-        self._store = store
-        self._put = put
-        self._remove = remove
-        self._group = group
-        self._known: dict[str, cached.Cached] = {}
-
-    async def attach(self) -> None:
-        """Tell of what is there now, and no longer there, then of every change."""
-        source = await (await self._store.ready()).watch("", listing.WatchOptions(resource_version="0"))
-        before, self._known = self._known, {}
-        source.attach(self._deliver, self._ended)
-        for key, one in before.items():
-            if key not in self._known:
-                self._remove(one)
-
-    def _deliver(self, events: Sequence[cached.WatchEvent]) -> None:
-        for event in events:
-            one = event.cached
-            if event.type is cached.WatchType.DELETED:
-                self._known.pop(one.key, None)
-                self._remove(one)
-            else:
-                self._known[one.key] = one
-                self._put(one)
-
-    def _ended(self) -> None:
-        self._group.start(self._again(), "follow again")
-
-    async def _again(self) -> None:
-        while True:
-            await self._store.environment.clock.sleep(AGAIN_SECONDS)
-            try:
-                await self.attach()
-                return
-            except errors.StatusError:
-                """The cache has no state yet."""
 
 
 class _Pods:

@@ -107,7 +107,7 @@ class ControllerManager:
         for name, row in self._rows.items():
             controller = row.constructor(context) if row.group in served else None
             if controller is None:
-                logger.warning("Warning: skipping controller", extra=logs.kv(controller=name))
+                logger.info("Warning: skipping controller", extra=logs.kv(controller=name))
             else:
                 made[name] = controller
                 traces.started(4, name)

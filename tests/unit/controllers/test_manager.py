@@ -70,6 +70,7 @@ async def test_what_is_not_served_is_skipped(cluster, caplog):
         return answer
 
     cluster.gate = without_batch
+    caplog.set_level("INFO")
     await cluster.run("job", "nodeipam", "namespace")
     skipped = [record.kv["controller"] for record in caplog.records if "skipping" in record.getMessage()]
     assert sorted(skipped) == ["job-controller", "node-ipam-controller"]

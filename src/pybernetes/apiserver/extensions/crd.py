@@ -8,9 +8,8 @@ Upstream: apiextensions-apiserver pkg/apiserver/customresource_handler.go, pkg/c
 
 import asyncio
 import dataclasses
-import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pybernetes.aio import clock as clocks
@@ -22,7 +21,7 @@ from pybernetes.apimachinery.patch import values
 from pybernetes.apiserver import webhooks
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.extensions import conversion, definition, definition_rules, resource, rows
-from pybernetes.apiserver.registry import deleter, managers, operation, store
+from pybernetes.apiserver.registry import deleter, follower, managers, operation, store
 from pybernetes.apiserver.registry import stores as all_stores
 from pybernetes.storage import backend as backends
 from pybernetes.storage import cached, listing
@@ -70,13 +69,13 @@ class Definitions:
         self._ending: set[str] = set()
         self._group = tasks.TaskGroup("custom resources")
 
-    async def start(self) -> None:
-        """Serve what is established, and hear of every change from now on."""
-        await self._follow()
+    async def start(self, group: tasks.TaskGroup) -> None:
+        """Serve what is established, and hear of every change until the group ends."""
+        await follower.Follower(self._store(), self._put, self._remove, group).attach()
         self._group.start(self._work(), "definitions")
 
     async def stop(self) -> None:
-        """Follow no more."""
+        """Work no more."""
         await self._group.cancel()
 
     def _store(self) -> store.Store:
@@ -84,42 +83,24 @@ class Definitions:
         assert found is not None
         return found
 
-    async def _follow(self) -> None:
-        cache = await self._store().ready()
-        source = await cache.watch("", listing.WatchOptions(resource_version="0"))
-        before, self._known = self._known, {}
-        source.attach(self._deliver, lambda: self._later(self._again))
-        for name in before.keys() - self._known.keys():
-            self._forget(name)
+    def _put(self, one: cached.Cached) -> None:
+        obj = one.object()
+        name = obj["metadata"]["name"]
+        self._known[name] = obj
+        self._serve(name, obj)
+        self._enqueue(name)
 
-    def _again(self) -> None:
-        self._group.start(self._retry_follow(), "follow")
-
-    async def _retry_follow(self) -> None:
-        try:
-            await self._follow()
-        except (errors.StatusError, backends.StorageError) as failure:
-            logger.warning("cannot follow custom resource definitions: %s", failure)
-            self._later(self._again)
-
-    def _later(self, call: Callable[[], None]) -> None:
-        self._clock.call_later(RETRY_SECONDS, call)
-
-    def _deliver(self, events: Sequence[cached.WatchEvent]) -> None:
-        for event in events:
-            obj = event.cached.object()
-            name = obj["metadata"]["name"]
-            if event.type is cached.WatchType.DELETED:
-                self._known.pop(name, None)
-                self._forget(name)
-                continue
-            self._known[name] = obj
-            self._serve(name, obj)
-            self._enqueue(name)
+    def _remove(self, one: cached.Cached) -> None:
+        name = one.object()["metadata"]["name"]
+        self._known.pop(name, None)
+        self._forget(name)
 
     def _enqueue(self, name: str) -> None:
         self._pending[name] = None
         self._wake.set()
+
+    def _enqueue_later(self, name: str) -> None:
+        self._clock.call_later(RETRY_SECONDS, lambda: self._enqueue(name))
 
     def _enqueue_group(self, name: str) -> None:
         """Names have become free: others may want them."""
@@ -188,7 +169,7 @@ class Definitions:
                     await self._sync(name)
                 except (errors.StatusError, backends.StorageError) as failure:
                     logger.warning("custom resource definition %s: %s", name, failure)
-                    self._later(functools.partial(self._enqueue, name))
+                    self._enqueue_later(name)
 
     async def _sync(self, name: str) -> None:
         obj = self._known.get(name)
@@ -252,7 +233,7 @@ class Definitions:
             await self._terminating(name, "False", reason, text)
         except (errors.StatusError, backends.StorageError) as failure:
             logger.warning("deletion of custom resource definition %s: %s", name, failure)
-            self._later(lambda: self._enqueue(name))
+            self._enqueue_later(name)
         finally:
             self._ending.discard(name)
 
