@@ -58,9 +58,11 @@ class Sink:
         self.pieces: list[bytes] = []
         self.slow = False
         self.room = asyncio.Event()
+        self._more = asyncio.Event()
 
     def write_nowait(self, data: bytes) -> bool:
         self.pieces.append(data)
+        self._more.set()
         return not self.slow
 
     async def write(self, data: bytes) -> None:
@@ -70,6 +72,12 @@ class Sink:
     async def drain(self) -> None:
         if self.slow:
             await self.room.wait()
+
+    async def heard(self, count: int) -> None:
+        """Return when so many events have come."""
+        while len(self.events) < count:
+            self._more.clear()
+            await self._more.wait()
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -136,6 +136,12 @@ class StoredObjects:
             return await self.strategy.convert(objects, to)
         return [self.shown_now(obj, to) for obj in objects]
 
+    async def in_version(self, items: Sequence[cached.Cached], to: kinds.Kind) -> list[cached.Cached]:
+        """The same, still with their keys, and with that version's selectable fields."""
+        made = await self.shown([item.object() for item in items], to)
+        pairs = zip(items, made, strict=True)
+        return [cached.Cached(item.key, item.revision, _encode(obj), self._extract) for item, obj in pairs]
+
     def shown_now(self, obj: Object, to: kinds.Kind) -> Object:
         """The same for built-in kinds, whose conversion asks nobody."""
         if obj.get("apiVersion") == to.api_version:

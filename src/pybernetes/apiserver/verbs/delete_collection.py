@@ -6,7 +6,7 @@ Upstream: k8s.io/apiserver/pkg/endpoints/handlers/delete.go (DeleteCollection).
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import deleter
 from pybernetes.apiserver.registry import store as stores
-from pybernetes.apiserver.verbs import decode, negotiate, options, present
+from pybernetes.apiserver.verbs import decode, negotiate, options, present, selecting
 from pybernetes.storage import listing
 
 
@@ -16,12 +16,6 @@ async def delete_collection(context: contexts.RequestContext, store: stores.Stor
     decode.check_size(context)
     asked = options.list_request(context, context.kind)
     op, given = options.delete(context)
-    cache = await store.ready()
-    namespace = context.info.namespace
-    prefix = f"{store.prefix}{namespace}/" if namespace and store.kind.namespaced else ""
-    page = await cache.list(
-        prefix,
-        listing.ListOptions(asked.resource_version, asked.match, asked.limit, asked.continue_token, asked.selection),
-    )
+    page = await selecting.page(context, store, asked)
     deleted = await deleter.delete_collection(store, op, given, page.items)
     return await present.many(context, store, listing.Page(deleted, page.revision))

@@ -5,8 +5,7 @@ Upstream: k8s.io/apiserver/pkg/endpoints/handlers/get.go (ListResource).
 
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import store as stores
-from pybernetes.apiserver.verbs import options, present, table
-from pybernetes.storage import listing
+from pybernetes.apiserver.verbs import options, present, selecting, table
 
 
 async def list_(context: contexts.RequestContext, store: stores.Store) -> contexts.AnyResponse:
@@ -14,11 +13,5 @@ async def list_(context: contexts.RequestContext, store: stores.Store) -> contex
     asked = options.list_request(context, context.kind)
     if context.request.raw_query:
         table.include(context)
-    cache = await store.ready()
-    namespace = context.info.namespace
-    prefix = f"{store.prefix}{namespace}/" if namespace and store.kind.namespaced else ""
-    page = await cache.list(
-        prefix,
-        listing.ListOptions(asked.resource_version, asked.match, asked.limit, asked.continue_token, asked.selection),
-    )
+    page = await selecting.page(context, store, asked)
     return await present.many(context, store, page)

@@ -8,7 +8,8 @@ Upstream: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from pybernetes.api import kinds
 from pybernetes.apimachinery import errors
 from pybernetes.apiserver import context as contexts
 from pybernetes.apiserver.registry import store as stores
-from pybernetes.apiserver.verbs import get, negotiate, options, table
+from pybernetes.apiserver.verbs import get, negotiate, options, selecting, table
 from pybernetes.http import messages
 from pybernetes.storage import cached, listing, watcher
 from pybernetes.telemetry import metrics
@@ -57,22 +58,26 @@ async def watch(context: contexts.RequestContext, store: stores.Store) -> contex
         get.parse_revision(asked.resource_version)
     timeout = float(asked.timeout) if asked.timeout > 0 else MIN_SECONDS * (1.0 + context.clock.random.random())
     cache = await store.ready()
+    kind = context.kind
+    early, late = selecting.split(store, asked.selection)
     wanted = listing.WatchOptions(
         resource_version=asked.resource_version,
         send_initial_events=asked.initial_events,
         allow_bookmarks=asked.bookmarks,
         timeout=timeout,
-        selection=asked.selection,
+        selection=early,
     )
+    known: _Known = {}
     try:
+        if late is not None and not wanted.wants_state:
+            known = await _known_at(context, store, asked)
         source = await cache.watch(_scope(context, store), wanted)
     except errors.StatusError as error:
         if isinstance(error, errors.BadRequest | errors.TooManyRequests):
             raise
         return _refused(error)
-    kind = context.kind
     if kind.custom and not store.as_stored(kind):
-        return _converted(context, store, source, timeout)
+        return _converted(context, store, source, late, known, timeout)
     stream = _Stream(source, _frame(context, store), context.clock, timeout)
     stream.count = _EVENTS.labels(kind.group, kind.version, kind.plural)
     stream.sizes = _SIZES.labels(kind.group, kind.version, kind.plural)
@@ -140,28 +145,62 @@ def _relabelled(obj: dict[str, Any], kind: kinds.Kind) -> dict[str, Any]:
     return {**obj, "kind": kind.kind, "apiVersion": kind.api_version}
 
 
+_Known = dict[str, cached.Cached]
+
+
+async def _known_at(context: contexts.RequestContext, store: stores.Store, asked: options.ListRequest) -> _Known:
+    """What a watch that is judged by converted objects starts from: those its client has heard of, by key."""
+    then = dataclasses.replace(asked, match=listing.EXACT, limit=0)
+    page = await selecting.page(context, store, then)
+    return {one.key: one for one in await store.in_version(page.items, context.kind)}
+
+
 def _converted(
-    context: contexts.RequestContext, store: stores.Store, source: watcher.Watcher, timeout: float
+    context: contexts.RequestContext,
+    store: stores.Store,
+    source: watcher.Watcher,
+    late: cached.Selection | None,
+    known: _Known,
+    timeout: float,
 ) -> messages.StreamResponse:
     """A watch on a custom resource in a version that has to be asked of somebody for each object."""
     kind, show = context.kind, _shape(context)
+
+    async def lines(events: Sequence[cached.WatchEvent]) -> AsyncIterator[bytes]:
+        objects = [event.cached for event in events if event.type is not _BOOKMARK]
+        made = iter(await store.in_version(objects, kind))
+        for event in events:
+            if event.type is _BOOKMARK:
+                obj = _relabelled(event.cached.object(), kind)
+                yield _encode({"type": event.type.value, "object": obj}) + b"\n"
+            elif (news := _judge(event, next(made), late, known)) is not None:
+                yield _encode({"type": news.type.value, "object": show(news, news.cached.object())}) + b"\n"
 
     async def run(writer: messages.StreamWriter) -> None:
         timer = context.clock.call_later(timeout, source.end, upkeep="watch")
         writer.closed.add_done_callback(lambda _: source.end())
         try:
             async for events in source.batches():
-                for event in events:
-                    obj = event.cached.object()
-                    bookmark = event.type is _BOOKMARK
-                    obj = _relabelled(obj, kind) if bookmark else await store.convert(obj, kind)
-                    line = _encode({"type": event.type.value, "object": show(event, obj)})
-                    await writer.write(line + b"\n")
+                async for line in lines(events):
+                    await writer.write(line)
         finally:
             timer.cancel()
             source.stop()
 
     return messages.StreamResponse(200, [], run, raw_headers=HEADERS)
+
+
+def _judge(
+    event: cached.WatchEvent, one: cached.Cached, late: cached.Selection | None, known: _Known
+) -> cached.WatchEvent | None:
+    """What an event means to a client that has heard of `known`, and wants what `late` matches; `one` is converted."""
+    if late is None:
+        return cached.WatchEvent(event.type, one)
+    before = known.pop(one.key, None)
+    now = event.type is not cached.WatchType.DELETED and late.matches(one)
+    if now:
+        known[one.key] = one
+    return cached.Change(one.key, one.revision, one, before, 0.0).event(now, before is not None)
 
 
 class _Stream:

@@ -73,3 +73,60 @@ async def test_what_nobody_converts_is_an_error(api: Any) -> None:
     assert answer.status == 500
     about = 'conversion webhook for example.com/v1, Kind=Wheel failed: Post "https://127.0.0.1:1/convert?timeout=30s"'
     assert answer.json["message"].startswith(about)
+
+
+def fields(request: dict[str, Any]) -> dict[str, Any]:
+    """v1 calls it size, v2 extent."""
+    made = []
+    for obj in request["objects"]:
+        names = ("size", "extent") if request["desiredAPIVersion"].endswith("v2") else ("extent", "size")
+        kept = {name: value for name, value in obj.items() if name != names[0]}
+        made.append({**kept, "apiVersion": request["desiredAPIVersion"], names[1]: obj[names[0]]})
+    return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": made}
+
+
+async def define_selectable(api: Any, config: dict[str, Any]) -> None:
+    versions = []
+    for name, field in (("v1", "size"), ("v2", "extent")):
+        schema = {"type": "object", "properties": {field: {"type": "string"}}}
+        version = {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
+        versions.append({**version, "selectableFields": [{"jsonPath": f".{field}"}]})
+    spec = {
+        "group": "example.com",
+        "names": {"plural": "wheels", "kind": "Wheel"},
+        "scope": "Namespaced",
+        "versions": versions,
+        "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": config, "conversionReviewVersions": ["v1"]}},
+    }
+    await api.create(DEFINITIONS, {"metadata": {"name": "wheels.example.com"}, "spec": spec})
+    await api.clock.advance(0)
+
+
+async def test_fields_of_each_version_select_its_objects(api: Any, webhook: Any) -> None:
+    async def names(target: str) -> list[str]:
+        return [one["metadata"]["name"] for one in (await api.get(target))["items"]]
+
+    async with webhook(fields) as config:
+        await define_selectable(api, config)
+        for name, size in (("front", "a"), ("rear", "b"), ("spare", "a")):
+            await api.create(V1, {"kind": "Wheel", "metadata": {"name": name}, "size": size})
+        assert await names(f"{V1}?fieldSelector=size%3Da") == ["front", "spare"]
+        assert await names(f"{V2}?fieldSelector=extent%3Da&limit=1") == ["front", "spare"]
+        assert await names(f"{V2}?fieldSelector=metadata.name%3Drear") == ["rear"]
+        version = (await api.get(V2))["metadata"]["resourceVersion"]
+        watch = f"{V2}?watch=1&fieldSelector=extent%3Da"
+        async with api.watching(f"{watch}&resourceVersion={version}") as later, api.watching(watch) as whole:
+            for name, extent in (("front", "c"), ("rear", "a"), ("spare", "a")):
+                obj = await api.get(f"{V2}/{name}")
+                await api.send("PUT", f"{V2}/{name}", {**obj, "extent": extent})
+            assert (await api.send("DELETE", f"{V2}?fieldSelector=extent%3Da")).status == 200
+            await later.heard(4)
+            await whole.heard(6)
+        assert await names(V2) == ["front"]
+    changes = [("DELETED", "front", "a"), ("ADDED", "rear", "a"), ("DELETED", "rear", "a"), ("DELETED", "spare", "a")]
+
+    def told(sink: Any) -> list[tuple[str, str, str]]:
+        return [(one["type"], one["object"]["metadata"]["name"], one["object"]["extent"]) for one in sink.events]
+
+    assert told(later) == changes
+    assert told(whole) == [("ADDED", "front", "a"), ("ADDED", "spare", "a"), *changes]
