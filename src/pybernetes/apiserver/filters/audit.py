@@ -7,7 +7,6 @@ Upstream: k8s.io/apiserver/pkg/endpoints/filters/audit.go, pkg/audit, plugin/pkg
 
 import os
 import pathlib
-import uuid
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from pybernetes.aio import clock as clocks
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.apiserver import context as contexts
+from pybernetes.apiserver.filters import request_id
 from pybernetes.http import messages
 from pybernetes.telemetry import logs
 
@@ -98,7 +98,7 @@ def _event(context: contexts.RequestContext, code: int, stage: str) -> dict[str,
         "kind": "Event",
         "apiVersion": "audit.k8s.io/v1",
         "level": "Metadata",
-        "auditID": str(uuid.uuid4()),
+        "auditID": request_id.audit_id(context),
         "stage": stage,
         "requestURI": request.target,
         "verb": info.verb,
