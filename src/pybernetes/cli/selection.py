@@ -28,8 +28,13 @@ def existing(where: configs.Paths) -> configs.ClusterConfig:
     """The configuration of a cluster that must be there. Raises ConfigError."""
     config = configs.load(where)
     if config is None:
-        raise configs.ConfigError(f"no cluster in {where.root}")
+        raise configs.ConfigError(no_cluster(where))
     return config
+
+
+def no_cluster(where: configs.Paths) -> str:
+    """What to say when it is not."""
+    return f"no cluster in {where.root}: `pybernetes up` makes one"
 
 
 def context_name(cluster: str) -> str:

@@ -219,9 +219,9 @@ class LeaderElector:
 
     async def _try_release(self) -> bool:
         """Whether the lease is not ours any longer; read anew: a renewal that was cut off may have been written."""
-        self._observe(await self._leases.get(self.name, self.namespace))
-        lease = self._observed
-        if lease is None or self.leader != self.identity:
+        lease = await self._leases.get(self.name, self.namespace)
+        self._observe(lease)
+        if self.leader != self.identity:
             return True
         now = timestamps.format_micro_time(self._clock.now())
         spec = {

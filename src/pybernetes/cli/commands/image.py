@@ -196,7 +196,7 @@ def _sockets(arguments: argparse.Namespace) -> dict[str, pathlib.Path]:
     paths = selection.paths(arguments)
     config = configs.load(paths)
     if config is None:
-        raise UsageError(f"no cluster in {paths.root}: `pybernetes up` makes one")
+        raise UsageError(selection.no_cluster(paths))
     places = {config.node_name(index): nodes.runtime_config(paths, config, index) for index in config.nodes}
     sockets = {node: place.socket for node, place in places.items() if place.socket.exists()}
     if not sockets:

@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = selection.paths(arguments)
     file = paths.kubeconfig("admin")
     if not file.exists():
-        print(f"no cluster in {paths.root}: `pybernetes up` makes one", file=sys.stderr)
+        print(selection.no_cluster(paths), file=sys.stderr)
         return 1
     sys.stdout.write(file.read_text())
     return 0

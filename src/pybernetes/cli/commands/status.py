@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = selection.paths(arguments)
     config = configs.load(paths)
     if config is None:
-        print(f"no cluster in {paths.root}: `pybernetes up` makes one", file=sys.stderr)
+        print(selection.no_cluster(paths), file=sys.stderr)
         return 1
     running = states.Running(paths).running()
     wanted = {states.CONTROL_PLANE, *(config.node_name(index) for index in config.nodes)}

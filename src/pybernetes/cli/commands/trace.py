@@ -23,11 +23,11 @@ import yaml
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.apimachinery import errors
-from pybernetes.cli import selection
+from pybernetes.cli import launch, selection
 from pybernetes.cli.journey import invariants, page, recorder, story
 from pybernetes.cli.journey import steps as table
 from pybernetes.cli.output import progress
-from pybernetes.client import kubeconfig, rest, transport
+from pybernetes.client import rest, transport
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import tracing
 from pybernetes.telemetry import traces
@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow it, or check what was recorded."""
-    if arguments.target[:1] == ["check"]:
-        return _check(arguments.target[1:])
     try:
+        if arguments.target[:1] == ["check"]:
+            return _check(arguments.target[1:])
         return asyncio.run(_Trace(arguments).run())
     except (configs.ConfigError, errors.StatusError, transport.TransportError, UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -76,20 +76,28 @@ class UsageError(Exception):
 
 def _check(files: list[str]) -> int:
     if len(files) != 1:
-        print("error: trace check takes one file, as `trace -o json` wrote it", file=sys.stderr)
-        return 2
+        raise UsageError("trace check takes one file, as `trace -o json` wrote it")
     records = None
-    for line in pathlib.Path(files[0]).read_text().splitlines():
-        found = json.loads(line).get("records")
-        records = found or records
+    for line in _text(pathlib.Path(files[0])).splitlines():
+        try:
+            records = json.loads(line).get("records") or records
+        except (ValueError, AttributeError) as error:
+            raise UsageError(f"{files[0]} is not what `trace -o json` writes: {error}") from error
     if records is None:
-        print(f"error: {files[0]} has no records: it is not whole", file=sys.stderr)
-        return 2
+        raise UsageError(f"{files[0]} has no records: it is not whole")
     changes = [invariants.Change(one["type"], one["object"], recorder.moment(one["at"])) for one in records["pods"]]
     rest_of_it = (records[name] for name in ("audit", "events", "log", "cri", "wanted"))
     broken = invariants.check(invariants.Journey(changes, *rest_of_it))
     print("\n".join(broken) if broken else "all invariants hold")
     return int(bool(broken))
+
+
+def _text(path: pathlib.Path) -> str:
+    """What is in a file. Raises UsageError."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
 
 
 class _Trace:
@@ -112,8 +120,15 @@ class _Trace:
             if len(self._given.target) != 1 or "/" not in self._given.target[0]:
                 raise UsageError("name an object as KIND/NAME, or a manifest with -f FILE")
             return []
-        text = self._given.filename.read_text()
-        return [one for one in yaml.safe_load_all(text) if one]
+        text = _text(self._given.filename)
+        try:
+            found = [one for one in yaml.safe_load_all(text) if one]
+        except yaml.YAMLError as error:
+            raise UsageError(f"{self._given.filename} is not YAML: {error}") from error
+        for one in found:
+            if not (isinstance(one, dict) and one.get("kind") and (one.get("metadata") or {}).get("name")):
+                raise UsageError(f"{self._given.filename} holds something that has no kind or no name")
+        return found
 
     def _roots(self) -> set[tuple[str, str]]:
         if self._manifests:
@@ -122,8 +137,10 @@ class _Trace:
         return {(SHORT.get(kind.lower(), kind), name)}
 
     async def run(self) -> int:
-        loaded = kubeconfig.load(str(self._paths.kubeconfig("admin")))
-        client = rest.Client(transport.HttpTransport(loaded.credentials(), self._clock), clock=self._clock)
+        async with launch.client(self._paths, self._clock) as client:
+            return await self._show(client)
+
+    async def _show(self, client: rest.Client) -> int:
         record = recorder.Recorder(client, self._clock, self._given.namespace, self._roots())
         for log in self._logs():
             self._offsets[log] = log.stat().st_size
@@ -135,7 +152,6 @@ class _Trace:
             await self._clock.sleep(QUIET)
             told = story.tell(self._heard, record.related, record.uids, record.about)
             await group.cancel()
-        await client.close()
         self._print(told, record)
         return self._judge(told, collector.processes, came)
 
@@ -158,7 +174,7 @@ class _Trace:
         if not await record.until(recorder.has_settled, self._given.timeout):
             return False
         self._shown.done("it runs")
-        if not any(kind in ("Service",) for kind, _ in record.objects):
+        if not any(kind == "Service" for kind, _ in record.objects):
             self._wanted = len(record.of("Pod"))
         return await self._end(client, record) if self._given.journey else True
 
