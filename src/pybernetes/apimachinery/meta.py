@@ -18,6 +18,7 @@ NAMESPACE_DEFAULT = "default"
 NAMESPACE_SYSTEM = "kube-system"
 NAMESPACE_PUBLIC = "kube-public"
 NAMESPACE_NODE_LEASE = "kube-node-lease"
+ANNOTATION_MIRROR = "kubernetes.io/config.mirror"
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 """The annotation of the bookmark that ends a streaming list."""
 
@@ -61,6 +62,11 @@ def labels(obj: Object) -> dict[str, str]:
 
 def annotations(obj: Object) -> dict[str, str]:
     return _read(obj).get("annotations") or {}
+
+
+def is_mirror(obj: Object) -> bool:
+    """Whether this Pod only shows a static one."""
+    return ANNOTATION_MIRROR in annotations(obj)
 
 
 def is_deleting(obj: Object) -> bool:
@@ -133,7 +139,7 @@ def condition(obj: Object | Iterable[Object], kind: str) -> Object | None:
 
 def condition_is(obj: Object | Iterable[Object], kind: str, status: str = "True") -> bool:
     found = condition(obj, kind)
-    return found is not None and found.get("status") == status
+    return found is not None and bool(found.get("status") == status)
 
 
 def set_condition(entries: list[Object], new: Object, now: str) -> bool:

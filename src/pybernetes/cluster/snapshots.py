@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.aio import clock as clocks
+from pybernetes.apimachinery import meta
 from pybernetes.cluster import config as configs
 from pybernetes.cluster import pki
 from pybernetes.storage import archive, backend, etcd, memory
@@ -23,7 +24,6 @@ from pybernetes.storage.backend import Record
 
 AUTHORITY = ("ca.crt", "ca.key")
 SIGNING = ("sa.key",)
-MIRROR = "kubernetes.io/config.mirror"
 OF_NODES = ("/registry/minions/", "/registry/csinodes/", "/registry/leases/kube-node-lease/")
 OF_RANGES = ("/registry/ipaddresses/", "/registry/servicecidrs/")
 SERVICES = "/registry/services/specs/"
@@ -99,8 +99,7 @@ async def restore(
         raise configs.ConfigError(f"there is a cluster in {paths.root} already")
     config.check()
     existed = paths.root.exists()
-    nodes = {config.node_name(index) for index in config.nodes}
-    nodes |= {config.simulated_node_name(index) for index in config.simulated_nodes}
+    nodes = set(config.node_names())
     ranges = saved.config.service_range, config.service_range
     records = tuple(place_again(move_services(saved.state.records, *ranges), nodes, saved.state.revision))
     state = memory.Snapshot(records, saved.state.revision)
@@ -154,7 +153,7 @@ def _placed_again(record: Record, nodes: set[str], revision: int) -> Iterable[Re
     if spec.get("nodeName", "") in {"", *nodes} or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
         return [record]
     owned = any(owner["kind"] == "DaemonSet" for owner in facts.get("ownerReferences") or ())
-    if owned or facts.get("deletionTimestamp") or MIRROR in (facts.get("annotations") or {}):
+    if owned or facts.get("deletionTimestamp") or meta.is_mirror(pod):
         # Nobody is left to end it, and it belongs to that node.
         return []
     del spec["nodeName"]

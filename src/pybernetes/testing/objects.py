@@ -7,6 +7,8 @@ objects.pod("a", node="simulated-1", labels={"app": "a"})
 from collections.abc import Mapping
 from typing import Any
 
+from pybernetes.apimachinery import meta
+
 Object = dict[str, Any]
 IMAGE = "localhost/demo:1"
 
@@ -114,7 +116,6 @@ def node(
     }
 
 
-def is_ready(obj: Mapping[str, Any]) -> bool:
+def is_ready(obj: Object) -> bool:
     """Whether the object's condition Ready is true."""
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return meta.condition_is(obj, "Ready")

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from pybernetes.api.validation import affinity, container, formats, godiff, labels, pod_spec, security
 from pybernetes.api.validation.formats import Object
-from pybernetes.apimachinery import fieldpath
+from pybernetes.apimachinery import fieldpath, meta
 
-MIRROR = "kubernetes.io/config.mirror"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 APPARMOR = security.APPARMOR
 UPDATABLE = (
@@ -79,9 +78,9 @@ def template(found: fieldpath.ErrorList, where: str, given: Object) -> None:
 
 def pod_annotations(found: fieldpath.ErrorList, where: str, given: Mapping[str, str], spec: Object) -> None:
     """Annotations that mean something."""
-    if MIRROR in given and not spec.get("nodeName"):
+    if meta.ANNOTATION_MIRROR in given and not spec.get("nodeName"):
         text = "must set spec.nodeName if mirror pod annotation is set"
-        found.append(fieldpath.invalid(f"{where}[{MIRROR}]", given[MIRROR], text))
+        found.append(fieldpath.invalid(f"{where}[{meta.ANNOTATION_MIRROR}]", given[meta.ANNOTATION_MIRROR], text))
     cost = given.get(DELETION_COST)
     if cost is not None and not _is_int32(cost):
         found.append(fieldpath.invalid(f"{where}[{DELETION_COST}]", cost, "must be a 32bit integer"))
@@ -121,14 +120,14 @@ def annotations_update(found: fieldpath.ErrorList, new: Object, old: Object) -> 
         if given.get(name) != before[name]:
             if name.startswith(APPARMOR):
                 found.append(fieldpath.forbidden(f"{where}[{name}]", "may not remove or update AppArmor annotations"))
-            if name == MIRROR:
+            if name == meta.ANNOTATION_MIRROR:
                 text = "may not remove or update mirror pod annotation"
                 found.append(fieldpath.forbidden(f"{where}[{name}]", text))
     for name in given:
         if name not in before:
             if name.startswith(APPARMOR):
                 found.append(fieldpath.forbidden(f"{where}[{name}]", "may not add AppArmor annotations"))
-            if name == MIRROR:
+            if name == meta.ANNOTATION_MIRROR:
                 found.append(fieldpath.forbidden(f"{where}[{name}]", "may not add mirror pod annotation"))
     pod_annotations(found, where, given, new["spec"])
 

@@ -8,7 +8,7 @@ from typing import Any
 from pybernetes.api import qos
 from pybernetes.api.validation import godiff, pod
 from pybernetes.api.validation.formats import Object
-from pybernetes.apimachinery import fieldpath
+from pybernetes.apimachinery import fieldpath, meta
 
 RESIZABLE = ("cpu", "memory")
 ONLY = "only cpu and memory resources are mutable"
@@ -18,7 +18,7 @@ def ephemeral_update(found: fieldpath.ErrorList, new: Object, old: Object) -> No
     """Ephemeral containers are added, never changed or taken away."""
     pod.metadata_and_spec(found, new)
     pod.annotations_update(found, new, old)
-    if pod.MIRROR in (old["metadata"].get("annotations") or {}):
+    if meta.is_mirror(old):
         found.append(fieldpath.forbidden("", "static pods do not support ephemeral containers"))
         return
     given = {one.get("name"): one for one in new["spec"].get("ephemeralContainers") or ()}
@@ -36,7 +36,7 @@ def resize(found: fieldpath.ErrorList, new: Object, old: Object) -> None:
     """CPU and memory of containers, and of the Pod as a whole."""
     start = len(found)
     pod.metadata_and_spec(found, new)
-    if pod.MIRROR in (old["metadata"].get("annotations") or {}):
+    if meta.is_mirror(old):
         found.append(fieldpath.forbidden("", "static pods cannot be resized"))
         return
     if (old["spec"].get("os") or {}).get("name") == "windows":

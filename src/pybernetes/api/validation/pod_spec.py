@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from pybernetes.api.validation import affinity, container, formats, labels, resources, security, volumes
 from pybernetes.api.validation.formats import Object
-from pybernetes.apimachinery import fieldpath, quantity
+from pybernetes.apimachinery import fieldpath, meta, quantity
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -191,7 +191,7 @@ def _resource_claims(found: fieldpath.ErrorList, where: str, claims: Sequence[Ob
     seen: set[str] = set()
     for index, claim in enumerate(claims):
         place, name = f"{where}[{index}]", claim.get("name") or ""
-        if "kubernetes.io/config.mirror" in ((metadata or {}).get("annotations") or {}):
+        if meta.ANNOTATION_MIRROR in ((metadata or {}).get("annotations") or {}):
             found.append(fieldpath.forbidden("", "static pods do not support resource claims"))
             continue
         if not name:

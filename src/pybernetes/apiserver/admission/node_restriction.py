@@ -5,9 +5,8 @@ Upstream: plugin/pkg/admission/noderestriction.
 
 from typing import Any
 
-from pybernetes.apimachinery import errors, gvk
+from pybernetes.apimachinery import errors, gvk, meta
 from pybernetes.apiserver.admission.attributes import Attributes
-from pybernetes.apiserver.admission.service_account import MIRROR
 from pybernetes.apiserver.authz import attributes as questions
 from pybernetes.apiserver.authz import node as nodes
 
@@ -79,8 +78,8 @@ class NodeRestriction:
     def _mirror_pod(self, attributes: Attributes, node: str) -> None:
         pod = attributes.object
         assert pod is not None
-        if MIRROR not in (pod["metadata"].get("annotations") or {}):
-            problem = f'pod does not have "{MIRROR}" annotation'
+        if not meta.is_mirror(pod):
+            problem = f'pod does not have "{meta.ANNOTATION_MIRROR}" annotation'
             raise _refuse(attributes, f'{problem}, node "{node}" can only create mirror pods')
         if pod["spec"].get("nodeName") != node:
             raise _refuse(attributes, f'node "{node}" can only create pods with spec.nodeName set to itself')
@@ -168,7 +167,7 @@ class NodeRestriction:
         if pod["spec"].get("nodeName", "") != node:
             text = f'is not running on node "{node}" named in the PodCertificateRequest'
             raise _refuse(attributes, f'pod "{key}" {text}')
-        if MIRROR in (pod["metadata"].get("annotations") or {}):
+        if meta.is_mirror(pod):
             raise _refuse(attributes, f'pod "{key}" is a mirror pod')
         if account != pod["spec"].get("serviceAccountName", ""):
             text = f'contains serviceAccountName ("{account}") that differs from running pod'

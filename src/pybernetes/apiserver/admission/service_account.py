@@ -6,12 +6,11 @@ Upstream: plugin/pkg/admission/serviceaccount.
 import random
 from typing import Any
 
-from pybernetes.apimachinery import errors, gvk, names
+from pybernetes.apimachinery import errors, gvk, meta, names
 from pybernetes.apiserver.admission.attributes import Attributes
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
-MIRROR = "kubernetes.io/config.mirror"
 PODS = gvk.GroupResource("", "pods")
 
 
@@ -34,7 +33,7 @@ class ServiceAccount:
         pod = attributes.object
         assert pod is not None
         spec = pod["spec"]
-        if MIRROR in (pod["metadata"].get("annotations") or {}):
+        if meta.is_mirror(pod):
             self._check_mirror(attributes, spec)
             return
         if not spec.get("serviceAccountName"):
@@ -50,7 +49,7 @@ class ServiceAccount:
         """The account named must still exist after other plugins have had their say."""
         pod = attributes.object
         assert pod is not None
-        if MIRROR in (pod["metadata"].get("annotations") or {}):
+        if meta.is_mirror(pod):
             return
         await self._account(attributes, pod["spec"].get("serviceAccountName", ""))
 

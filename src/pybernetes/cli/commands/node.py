@@ -17,6 +17,7 @@ from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.api.types import core, meta
 from pybernetes.apimachinery import errors
+from pybernetes.apimachinery import meta as names
 from pybernetes.cli import launch, selection
 from pybernetes.cli.output import progress
 from pybernetes.client import rest
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = selection.paths(arguments)
     config = configs.load(paths)
     if config is None:
-        print(f"no cluster in {paths.root}: `pybernetes up` makes one", file=sys.stderr)
+        print(selection.no_cluster(paths), file=sys.stderr)
         return 1
     if arguments.action == "list":
         return _list(paths, config, arguments.output)
@@ -175,7 +176,7 @@ async def _drain(client: rest.Client, node: str, clock: clocks.Clock) -> None:
 
 def _may_move(pod: core.Pod) -> bool:
     """Not those that belong to this very node."""
-    mirror = "kubernetes.io/config.mirror" in pod.metadata.annotations
+    mirror = names.ANNOTATION_MIRROR in pod.metadata.annotations
     return not mirror and not any(one.kind == "DaemonSet" for one in pod.metadata.ownerReferences)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
+from pybernetes.apimachinery import meta
 from pybernetes.cli.journey import invariants
 from pybernetes.client import rest
 
@@ -113,7 +114,7 @@ def _is_ready(pod: Object) -> bool:
     status = pod.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
         return True
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or ())
+    return meta.condition_is(pod, "Ready")
 
 
 def is_gone(recorder: Recorder) -> bool:
