@@ -65,7 +65,7 @@ class Informer(Generic[T]):
         self.kind = resource.kind
         self.reflector = reflector.Reflector(resource, self, clock=clock, scope=scope)
         self._metadata = self.reflector.identify
-        self._similar = _Similar() if resource.cls is not dict else None
+        self._similar = _Similar(strangers=resource.cls is not meta.PartialObject) if resource.cls is not dict else None
         self._objects: dict[str, dict[str, T]] = {}
         self._indexes: dict[str, tuple[IndexFunction[T], dict[str, dict[str, T]]]] = {}
         self._handlers: list[_Handler[T]] = []
@@ -248,13 +248,17 @@ class Informer(Generic[T]):
 
 
 class _Similar:
-    """Finds for a new object one that most of its parts may be equal to: its old self, a sibling, the last one seen."""
+    """Finds for a new object one that most of its parts may be equal to: its old self, a sibling, the last one seen.
+
+    Of `strangers`, objects with no owner in common, mere metadata have nothing worth looking for.
+    """
 
     _LIMIT = 1024
     _PARTS = 2
     """how deep to look for what an object has in common with its old self: most of what has changed lies deeper"""
 
-    def __init__(self) -> None:
+    def __init__(self, *, strangers: bool) -> None:
+        self._strangers = strangers
         self._by_owner: dict[str, Any] = {}
 
     def share(self, obj: Any, old: Any) -> Any:
@@ -262,6 +266,8 @@ class _Similar:
         owner = owners[0].uid if owners else ""
         if old is not None:
             obj = decode.share(obj, old, self._PARTS)
+        elif not (owner or self._strangers):
+            return obj
         elif (like := self._by_owner.get(owner)) is not None:
             obj = decode.share(obj, like)
         if len(self._by_owner) >= self._LIMIT:
