@@ -88,6 +88,9 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
     bin_dir = "{plugins}"
     conf_dir = "{config.directory}/cni"
 
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{config.directory}/certs.d:/etc/containerd/certs.d"
+
   [plugins."io.containerd.grpc.v1.cri".containerd]
     default_runtime_name = "runc"
     snapshotter = "overlayfs"
