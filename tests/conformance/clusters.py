@@ -57,6 +57,10 @@ class Cluster(abc.ABC):
         self._config = configs.load(self.paths) or self._config
         return self._config
 
+    def runtimes(self) -> list[pathlib.Path]:
+        """Each node's folder of its containerd."""
+        return [nodes.runtime_config(self.paths, self.config, index).directory for index in self.config.nodes]
+
     def processes(self) -> Used:
         """Memory (MiB) and CPU seconds of each process, what it had done by programs that ended included."""
         found = self.components()

@@ -14,6 +14,7 @@ the images (a minute). The cluster has two real nodes and is gone afterwards, un
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -29,6 +30,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "upstream")
 import build
 import clusters
 import images
+import registry
 import report
 import suite
 import upstream_cluster
@@ -90,9 +92,11 @@ def sit(
     there = cluster.remains()
     say(f"starting the cluster ({cluster.title}) and loading images on its nodes (about a minute)")
     cluster.folder.mkdir(parents=True, exist_ok=True)
+    stack = contextlib.ExitStack()
     try:
         cluster.start(archive)
         before, began = cluster.processes(), time.monotonic()
+        stack.enter_context(registry.serving(archive, cluster.config.node_address(1), cluster.runtimes()))
         for phase in ("parallel", "serial"):
             if (phase == "parallel" and chosen.serial) or (phase == "serial" and chosen.parallel):
                 continue
@@ -119,6 +123,7 @@ def sit(
             problems.append((time.time(), problem))
         trouble = cluster.trouble()
     finally:
+        stack.close()
         if not chosen.keep or isinstance(cluster, upstream_cluster.Upstream):
             say("taking the cluster down")
             cluster.stop()
