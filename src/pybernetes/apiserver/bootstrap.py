@@ -18,6 +18,7 @@ from pybernetes.apiserver import peers
 from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.authz import default_roles
 from pybernetes.apiserver.registry import operation, stores
+from pybernetes.apiserver.registry import store as object_stores
 from pybernetes.apiserver.registry.allocators import services
 from pybernetes.storage import backend as backends
 from pybernetes.telemetry import logs
@@ -162,11 +163,8 @@ class Maker:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def _ensure(self, obj: Object, mend: Mend | None = None) -> None:
-        """Create an object as the server itself, with all that any creation passes.
-
-        If it exists, `mend(existing, wanted)` may change it; it says whether it did.
-        """
+    def _target(self, obj: Object) -> tuple[operation.Operation, object_stores.Store]:
+        """How and where the server itself writes that object, which gets its defaults."""
         group, _, version = obj["apiVersion"].rpartition("/")
         kind = self._server.served.by_gvk(group, version, obj["kind"])
         assert kind is not None
@@ -175,8 +173,22 @@ class Maker:
             kind, users.SERVER, facts.get("namespace", ""), facts["name"], manager="kube-apiserver"
         )
         store = self._server.stores.of(kind)
-        found = await store.find(op.namespace, op.name)
         store.environment.rules.default(kind, obj)
+        return op, store
+
+    async def _holds(self, obj: Object, mend: Mend) -> bool:
+        """Whether there is nothing to create or to mend."""
+        op, store = self._target(obj)
+        found = await store.find(op.namespace, op.name)
+        return found is not None and not mend(found.object(), obj)
+
+    async def _ensure(self, obj: Object, mend: Mend | None = None) -> None:
+        """Create an object with all that any creation passes.
+
+        If it exists, `mend(existing, wanted)` may change it; it says whether it did.
+        """
+        op, store = self._target(obj)
+        found = await store.find(op.namespace, op.name)
         if found is None:
             try:
                 await store.create(op, values.copy(obj))
@@ -191,8 +203,9 @@ class Maker:
             await self._ensure(meta.new_object("v1", "Namespace", name))
 
     async def roles(self) -> None:
-        """Upstream's default roles and bindings; side by side, so that they share the store's commits."""
-        await tasks.gather(*(self._ensure(obj, _mend_role) for obj in default_roles.objects()), name="roles")
+        """Upstream's default roles and bindings; those to be written side by side, to share the store's commits."""
+        due = [obj for obj in default_roles.objects() if not await self._holds(obj, _mend_role)]
+        await tasks.gather(*(self._ensure(obj, _mend_role) for obj in due), name="roles")
 
     async def priority_classes(self) -> None:
         """The two classes of the system itself."""

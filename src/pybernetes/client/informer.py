@@ -342,7 +342,13 @@ class InformerFactory:
         """Set all informers going that do not run yet."""
         for identity, informer in self._informers.items():
             if identity not in self._running:
-                self._running[identity] = self._group.start(informer.run(), f"informer {informer.kind}")
+                self._running[identity] = self._group.start(self._run(identity, informer), f"informer {informer.kind}")
+
+    async def _run(self, identity: _Identity, informer: Informer[Any]) -> None:
+        try:
+            await informer.run()
+        finally:
+            self._running.pop(identity, None)
 
     async def stop(self, informer: Informer[Any]) -> None:
         """Forget an informer that nobody needs any longer."""

@@ -235,12 +235,16 @@ class MemoryStream:
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._failure: Exception | None = None
         self._group = tasks.TaskGroup("in-process stream")
-        self._task = self._group.start(self._run(answer), "body")
+        self._group.start(self._run(answer), "body")
 
     async def _run(self, answer: messages.StreamResponse) -> None:
         try:
             await answer.run(self)
+        except Exception as failure:
+            self._failure = failure
+            raise
         finally:
             self._end()
 
@@ -290,8 +294,9 @@ class MemoryStream:
 
     def _check(self) -> None:
         """A `run` that failed has cut the body short."""
-        if self._task.done() and not self._task.cancelled() and (failure := self._task.exception()) is not None:
-            raise TransportError(f"the server failed in the middle of its answer: {failure}") from failure
+        if self._failure is not None:
+            text = f"the server failed in the middle of its answer: {self._failure}"
+            raise TransportError(text) from self._failure
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         rest = b""
