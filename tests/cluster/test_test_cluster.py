@@ -1,5 +1,8 @@
 """What a test may do with its cluster: copies, resets, looks back, switches, scripted containers."""
 
+import gc
+import weakref
+
 import pytest
 
 from pybernetes.aio import clock as clocks
@@ -50,6 +53,13 @@ async def test_a_reset_begins_again(cluster: Cluster) -> None:
     assert names == {record.key for record in first.records if "/events/" not in record.key}
     await cluster.apply(objects.pod("b"))
     await cluster.wait("v1", "Pod", ready(1))
+
+
+async def test_nothing_is_left_of_what_a_reset_ends(cluster: Cluster) -> None:
+    ended = [weakref.ref(one) for one in (cluster.server, cluster.client, cluster.controllers, *cluster.nodes)]
+    await cluster.reset()
+    gc.collect()
+    assert [one() for one in ended] == [None] * len(ended)
 
 
 @pytest.mark.cluster(nodes=0, controllers=(), scheduler=False)

@@ -12,7 +12,6 @@ Path: 11 informer caches, handlers enqueue. Upstream: client-go/util/workqueue.
 import asyncio
 import collections
 import dataclasses
-import weakref
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -131,9 +130,7 @@ class WorkQueue(Generic[K]):
         self._getters: collections.deque[asyncio.Future[None]] = collections.deque()
         self._shut = False
         self._metrics = _Metrics(name, registry)
-        # the registry lives as long as the process, a queue in a test does not
-        alive = weakref.ref(self)
-        registry.collect(lambda: queue._measure() if (queue := alive()) is not None else None)
+        registry.refresh_by(self._measure)
 
     def __len__(self) -> int:
         return len(self._queue)

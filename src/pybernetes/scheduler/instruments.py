@@ -17,6 +17,8 @@ def _exponential(start: float, factor: float, count: int) -> Sequence[float]:
 class Instruments:
     """Every series the scheduler writes to."""
 
+    _watched: tuple[Cache, PriorityQueue] | None = None
+
     def __init__(self, registry: metrics.Registry) -> None:
         self._registry = registry
         self._known: set[tuple[str, str]] = set()
@@ -87,9 +89,12 @@ class Instruments:
 
     def watch(self, cache: Cache, queue: PriorityQueue) -> None:
         """Read sizes from there whenever metrics are asked for."""
-        self._registry.collect(lambda: self._collect(cache, queue))
+        self._watched = (cache, queue)
+        self._registry.refresh_by(self._refresh)
 
-    def _collect(self, cache: Cache, queue: PriorityQueue) -> None:
+    def _refresh(self) -> None:
+        assert self._watched is not None
+        cache, queue = self._watched
         gated = sum(1 for one in queue.unschedulable.values() if one.gating_plugin)
         sizes = {
             "active": len(queue.active),

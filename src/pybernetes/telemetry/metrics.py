@@ -6,6 +6,7 @@ Upstream: k8s.io/component-base/metrics.
 """
 
 import bisect
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -84,7 +85,7 @@ class Registry:
     def __init__(self) -> None:
         self._values: dict[str, tuple[str, Family[Value]]] = {}
         self._histograms: dict[str, Family[Distribution]] = {}
-        self._collectors: list[Callable[[], None]] = []
+        self._refreshed: set[weakref.WeakMethod[Callable[[], None]]] = set()
 
     def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Family[Value]:
         """A counter; asking twice for a name gives the same one."""
@@ -110,14 +111,18 @@ class Registry:
             self._histograms[name] = Family(name, help_text, labels, make)
         return self._histograms[name]
 
-    def collect(self, call: Callable[[], None]) -> None:
-        """Have `call` refresh gauges right before each rendering."""
-        self._collectors.append(call)
+    def refresh_by(self, method: Callable[[], None]) -> None:
+        """Have a method refresh gauges right before each rendering, as long as its object lives.
+
+        The registry lives as long as the process; what it reads from in a test does not.
+        """
+        self._refreshed.add(weakref.WeakMethod(method, self._refreshed.discard))
 
     def render(self) -> bytes:
         """The exposition text (Content-Type `text/plain; version=0.0.4`)."""
-        for call in self._collectors:
-            call()
+        for alive in [*self._refreshed]:
+            if (refresh := alive()) is not None:
+                refresh()
         lines: list[str] = []
         for name, (kind, values) in sorted(self._values.items()):
             lines += (f"# HELP {name} {values.help_text}", f"# TYPE {name} {kind}")
