@@ -40,7 +40,7 @@ NOT_JSON = "is stored as protobuf; run kube-apiserver with --storage-media-type 
 logger = logging.getLogger(__name__)
 
 
-class EtcdBackend:
+class EtcdBackend(feed.Fed):
     """All keys begin with `root` in etcd ("" for the keys of a real kube-apiserver)."""
 
     exclusive = False
@@ -53,13 +53,11 @@ class EtcdBackend:
         root: str = "",
         compact_seconds: float = compaction.COMPACT_SECONDS,
     ) -> None:
+        super().__init__()
         self._root = root.encode()
         self._clock = clock
         self._compact_seconds = compact_seconds
         self._connection = etcd_wire.Connection(etcd)
-        self._feed = feed.Feed()
-        self._compacted = 0
-        self._open = False
         self._problem = ""
         self._asking: asyncio.Task[int | backend.Unavailable] | None = None
         self._asked: asyncio.Task[int | backend.Unavailable] | None = None
@@ -70,21 +68,6 @@ class EtcdBackend:
     def problem(self) -> str:
         """Why etcd does not answer at the moment; "" when it does."""
         return self._problem
-
-    @property
-    def newest(self) -> int:
-        """The newest revision that every subscriber has heard of."""
-        return self._feed.newest
-
-    @property
-    def compacted(self) -> int:
-        """The revision up to which history is gone, as far as we know."""
-        return self._compacted
-
-    def subscribe(self, prefix: str, deliver: feed.Deliver, lost: feed.Lost = feed.nothing) -> feed.Subscription:
-        """Have `deliver` called with all later changes under `prefix`, `lost` when some cannot be told."""
-        self._check_open()
-        return self._feed.subscribe(prefix, deliver, lost)
 
     async def start(self) -> None:
         """Connect; raises Unavailable if no endpoint answers."""
@@ -335,10 +318,6 @@ class EtcdBackend:
             raise backend.Unavailable(f"etcd: {kv.key.decode(errors='replace')} {NOT_JSON}")
         # A real kube-apiserver ends values with a line break; frames of a watch must not hold one.
         return Record(self._inner(kv.key), value.rstrip(b"\n"), kv.create_revision, kv.mod_revision)
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise backend.Unavailable("the store was closed")
 
 
 def _transaction(key: bytes, expected: int, operation: dict[str, Any]) -> dict[str, Any]:

@@ -131,6 +131,34 @@ class Feed:
         self._wake(float("inf"))
 
 
+class Fed:
+    """The part of every backend that its subscribers see: what they know, what they can ask for, whether it is open."""
+
+    def __init__(self, newest: int = 0, compacted: int = 0) -> None:
+        self._feed = Feed(newest)
+        self._compacted = compacted
+        self._open = False
+
+    @property
+    def newest(self) -> int:
+        """The newest revision that every subscriber has heard of."""
+        return self._feed.newest
+
+    @property
+    def compacted(self) -> int:
+        """The revision up to which history is gone, as far as is known."""
+        return self._compacted
+
+    def subscribe(self, prefix: str, deliver: Deliver, lost: Lost = nothing) -> Subscription:
+        """Have `deliver` called with all later changes under `prefix`, `lost` when some cannot be told."""
+        self._check_open()
+        return self._feed.subscribe(prefix, deliver, lost)
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise backend.Unavailable("the store was closed")
+
+
 class FeedWatch:
     """Batches from a feed as an asynchronous iterator; `aclose` when done with it."""
 

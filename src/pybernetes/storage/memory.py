@@ -26,7 +26,7 @@ class Snapshot:
     revision: int
 
 
-class MemoryBackend:
+class MemoryBackend(feed.Fed):
     """Current records, sorted keys and a log of the newest changes.
 
     `history` bounds the log: when it holds twice as many changes the older half is compacted away. With a clock,
@@ -39,26 +39,16 @@ class MemoryBackend:
     def __init__(
         self, *, history: int = 10_000, clock: clocks.Clock | None = None, snapshot: Snapshot | None = None
     ) -> None:
+        begin = snapshot or Snapshot((), FIRST_REVISION)
+        super().__init__(begin.revision, begin.revision if snapshot is not None else 0)
         self._clock = clock
         self._compactor: compaction.Compactor | None = None
         self._history = history
-        self._revision = snapshot.revision if snapshot is not None else FIRST_REVISION
-        self._feed = feed.Feed(self._revision)
-        self._compacted = snapshot.revision if snapshot is not None else 0
-        self._records = {record.key: record for record in snapshot.records} if snapshot is not None else {}
+        self._revision = begin.revision
+        self._records = {record.key: record for record in begin.records}
         self._keys = list(self._records)
         self._log: list[Event] = []
-        self._closed = False
-
-    @property
-    def newest(self) -> int:
-        """The newest revision that every subscriber has heard of."""
-        return self._feed.newest
-
-    @property
-    def compacted(self) -> int:
-        """The revision up to which history is gone."""
-        return self._compacted
+        self._open = True
 
     def snapshot(self) -> Snapshot:
         """What is there now, to begin another store with."""
@@ -68,20 +58,15 @@ class MemoryBackend:
         """The changes that are remembered, in order."""
         return tuple(self._log)
 
-    def subscribe(self, prefix: str, deliver: feed.Deliver, lost: feed.Lost = feed.nothing) -> feed.Subscription:
-        """Have `deliver` called with all later changes under `prefix`."""
-        self._check_open()
-        return self._feed.subscribe(prefix, deliver, lost)
-
     async def start(self) -> None:
         """Open, also after a close; the contents are still there."""
-        self._closed = False
+        self._open = True
         if self._clock is not None:
             self._compactor = compaction.Compactor(self._clock, lambda: self._revision, self._forget)
 
     async def close(self) -> None:
         """End watches and refuse further calls."""
-        self._closed = True
+        self._open = False
         if self._compactor is not None:
             self._compactor.stop()
         self._feed.close()
@@ -189,10 +174,6 @@ class MemoryBackend:
         if revision > self._revision:
             raise backend.FutureRevision(revision, self._revision)
         return revision
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise backend.Unavailable("the store was closed")
 
 
 def _revision_of(event: Event) -> int:

@@ -35,7 +35,7 @@ HISTORY = 100_000
 """Revisions kept, however young they are."""
 
 
-class SqliteBackend:
+class SqliteBackend(feed.Fed):
     """A store in the file `path`; its directory is made if need be."""
 
     exclusive = True
@@ -49,32 +49,15 @@ class SqliteBackend:
         compact_seconds: float = compaction.COMPACT_SECONDS,
         history: int = HISTORY,
     ) -> None:
+        super().__init__()
         self._path = pathlib.Path(path)
         self._clock = clock
         self._compact_seconds = compact_seconds
         self._history = history
-        self._open = False
-        self._feed = feed.Feed()
         self._group = group_commit.Group(self._path, self._settle)
-        self._compacted = 0
         self._lock = -1
         self._reader: Any = None
         self._compactor: compaction.Compactor | None = None
-
-    @property
-    def newest(self) -> int:
-        """The newest revision that every subscriber has heard of."""
-        return self._feed.newest
-
-    @property
-    def compacted(self) -> int:
-        """The revision up to which history is gone."""
-        return self._compacted
-
-    def subscribe(self, prefix: str, deliver: feed.Deliver, lost: feed.Lost = feed.nothing) -> feed.Subscription:
-        """Have `deliver` called with all later changes under `prefix`."""
-        self._check_open()
-        return self._feed.subscribe(prefix, deliver, lost)
 
     async def start(self) -> None:
         """Lock and open the file, check it; raises Unavailable if it is in use, damaged or not ours."""
@@ -201,10 +184,6 @@ class SqliteBackend:
         if revision > self.newest:
             raise backend.FutureRevision(revision, self.newest)
         return revision
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise backend.Unavailable("the store was closed")
 
     def _unavailable(self, failure: Exception) -> backend.Unavailable:
         return backend.Unavailable(sqlite_log.failure_text(failure, self._path))
