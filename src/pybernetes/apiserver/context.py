@@ -50,7 +50,20 @@ class Server(Protocol):
 class RequestContext:
     """Made for each request; filters fill in `user`, the dispatcher `kind` and `sub`."""
 
-    __slots__ = ("audit", "clock", "info", "kind", "request", "server", "started", "state", "sub", "user", "warnings")
+    __slots__ = (
+        "audit",
+        "clock",
+        "impersonator",
+        "info",
+        "kind",
+        "request",
+        "server",
+        "started",
+        "state",
+        "sub",
+        "user",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -65,6 +78,8 @@ class RequestContext:
         self.server: Server = server  # type: ignore[assignment]  # only tests of single filters have none
         self.started = clock.monotonic()
         self.user: users.UserInfo = _NOBODY
+        self.impersonator: users.UserInfo | None = None
+        """Who really asks, when `user` is whom he impersonates."""
         self.kind: kinds.Kind = _NO_KIND
         self.sub: kinds.Subresource | None = None
         self.warnings: list[str] = []

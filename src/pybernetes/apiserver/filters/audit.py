@@ -14,6 +14,7 @@ import msgspec
 from pybernetes.aio import clock as clocks
 from pybernetes.apimachinery import errors, timestamps
 from pybernetes.apiserver import context as contexts
+from pybernetes.apiserver.authn import user as users
 from pybernetes.apiserver.filters import request_id
 from pybernetes.http import messages
 from pybernetes.telemetry import logs
@@ -92,8 +93,13 @@ class Audit:
             self._log.write(event)
 
 
+def _shown(user: users.UserInfo) -> dict[str, Any]:
+    facts = {"username": user.name, "uid": user.uid, "groups": user.groups, "extra": user.extra}
+    return {name: fact for name, fact in facts.items() if fact}
+
+
 def _event(context: contexts.RequestContext, code: int, stage: str) -> dict[str, Any]:
-    request, info, user = context.request, context.info, context.user
+    request, info, user = context.request, context.info, context.impersonator or context.user
     event: dict[str, Any] = {
         "kind": "Event",
         "apiVersion": "audit.k8s.io/v1",
@@ -102,11 +108,13 @@ def _event(context: contexts.RequestContext, code: int, stage: str) -> dict[str,
         "stage": stage,
         "requestURI": request.target,
         "verb": info.verb,
-        "user": {"username": user.name, "groups": user.groups} if user is not None else {},
+        "user": _shown(user),
         "sourceIPs": [request.connection.peer[0]],
         "userAgent": request.headers.get("user-agent") or "",
         "responseStatus": {"code": code},
     }
+    if context.impersonator is not None:
+        event["impersonatedUser"] = _shown(context.user)
     if context.audit:
         event["annotations"] = context.audit
     if info.is_resource:

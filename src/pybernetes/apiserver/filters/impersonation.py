@@ -34,7 +34,7 @@ class Impersonation:
             else []
         )
         if asked:
-            context.user = self._impersonate(context, asked)
+            context.user, context.impersonator = self._impersonate(context, asked), context.user
         return await proceed(context)
 
     def _impersonate(self, context: contexts.RequestContext, names: list[str]) -> users.UserInfo:
