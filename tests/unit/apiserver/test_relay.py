@@ -123,4 +123,15 @@ async def test_links_lead_through_the_proxy(api: Any, application: int) -> None:
     ],
 )
 def test_pages(given: str, made: str) -> None:
-    assert links.Links("/p", ("here:80",)).page(given.encode()).decode() == made
+    known = links.Links("/p", ("here:80",))
+    whole, bit_by_bit = links.Page(known), links.Page(known)
+    assert whole.through(given.encode(), last=True).decode() == made
+    bits = [bit_by_bit.through(bytes([one])) for one in given.encode()]
+    assert b"".join([*bits, bit_by_bit.through(b"", last=True)]).decode() == made
+
+
+def test_a_page_that_never_ends_is_handed_on() -> None:
+    page = links.Page(links.Links("/p", ("here:80",)))
+    told = page.through(b"<a href='\xff/x'>") + page.through(b"<a " * (links.LONGEST // 2))
+    assert told.startswith(b'<a href="\xff/x">')
+    assert len(told) > links.LONGEST

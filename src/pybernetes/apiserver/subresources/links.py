@@ -3,6 +3,7 @@
 Upstream: k8s.io/apimachinery/pkg/util/proxy/transport.go. Pure.
 """
 
+import codecs
 import dataclasses
 import html
 import posixpath
@@ -29,6 +30,9 @@ ATTRIBUTES = {
 }
 """Which attributes of which elements hold a URL."""
 
+LONGEST = 64 * 1024
+"""An element that is not closed after so many characters is handed on as it is."""
+
 _attribute = re.compile(r"""([^\s"'<>/=]+)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)""")
 
 
@@ -52,25 +56,26 @@ class Links:
             path = posixpath.normpath(self.prefix + path) + ("/" if path.endswith("/") else "")
         return parse.urlunsplit(("", "", path, parts.query, parts.fragment))
 
-    def page(self, body: bytes) -> bytes:
-        """A page with its links rewritten; what is no UTF-8 stays as it is."""
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            return body
-        reading = _Page(self)
-        reading.feed(text)
-        reading.close()
-        return "".join(reading.pieces).encode()
 
-
-class _Page(parser.HTMLParser):
-    """Writes down what it reads, with other links."""
+class Page(parser.HTMLParser):
+    """A page on its way through, with its links rewritten; bytes that are no UTF-8 stay as they are."""
 
     def __init__(self, links: Links) -> None:
         super().__init__(convert_charrefs=False)
         self._links = links
-        self.pieces: list[str] = []
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        self._pieces: list[str] = []
+
+    def through(self, chunk: bytes, *, last: bool = False) -> bytes:
+        """What of the page can be told after this chunk."""
+        self.feed(self._decode(chunk, last))
+        if last:
+            self.close()
+        elif len(self.rawdata) > LONGEST:
+            self._pieces.append(self.rawdata)
+            self.rawdata = ""
+        told, self._pieces = "".join(self._pieces), []
+        return told.encode("utf-8", "surrogateescape")
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         wanted = ATTRIBUTES.get(tag, ())
@@ -83,30 +88,30 @@ class _Page(parser.HTMLParser):
             return f'{name}{equals}"{html.escape(url)}"'
 
         text = self.get_starttag_text() or ""
-        self.pieces.append(_attribute.sub(change, text) if wanted else text)
+        self._pieces.append(_attribute.sub(change, text) if wanted else text)
 
     handle_startendtag = handle_starttag
 
     def handle_endtag(self, tag: str) -> None:
-        self.pieces.append(f"</{tag}>")
+        self._pieces.append(f"</{tag}>")
 
     def handle_data(self, data: str) -> None:
-        self.pieces.append(data)
+        self._pieces.append(data)
 
     def handle_entityref(self, name: str) -> None:
-        self.pieces.append(f"&{name};")
+        self._pieces.append(f"&{name};")
 
     def handle_charref(self, name: str) -> None:
-        self.pieces.append(f"&#{name};")
+        self._pieces.append(f"&#{name};")
 
     def handle_comment(self, data: str) -> None:
-        self.pieces.append(f"<!--{data}-->")
+        self._pieces.append(f"<!--{data}-->")
 
     def handle_decl(self, decl: str) -> None:
-        self.pieces.append(f"<!{decl}>")
+        self._pieces.append(f"<!{decl}>")
 
     def handle_pi(self, data: str) -> None:
-        self.pieces.append(f"<?{data}>")
+        self._pieces.append(f"<?{data}>")
 
     def unknown_decl(self, data: str) -> None:
-        self.pieces.append(f"<![{data}]>")
+        self._pieces.append(f"<![{data}]>")

@@ -65,10 +65,9 @@ async def relay(
     if known is not None and location:
         kept = [(name, known.url(location) if name.lower() == "location" else value) for name, value in kept]
     elif known is not None and kind.strip() == "text/html" and not source.headers.get("content-encoding"):
-        async with source:
-            body = known.page(await source.read_all())
         kept = [(name, value) for name, value in kept if name.lower() != "content-length"]
-        return messages.Response(source.status, kept, body)
+        page = links.Page(known)
+        return messages.StreamResponse(source.status, kept, lambda writer: _copy_page(source, writer, page))
     return messages.StreamResponse(source.status, kept, lambda writer: copy(source, writer))
 
 
@@ -84,6 +83,13 @@ async def copy(source: http_client.ClientStream, writer: messages.StreamWriter) 
     async with source:
         async for chunk in source:
             await writer.write(chunk)
+
+
+async def _copy_page(source: http_client.ClientStream, writer: messages.StreamWriter, page: links.Page) -> None:
+    async with source:
+        async for chunk in source:
+            await writer.write(page.through(chunk))
+        await writer.write(page.through(b"", last=True))
 
 
 def unreachable(error: Exception) -> errors.StatusError:
