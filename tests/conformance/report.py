@@ -202,12 +202,17 @@ are in its logs, and what it left on the machine.
 """
 
 
-def write_page(sitting: Sitting) -> None:
+def write_page(sitting: Sitting, theirs: Sitting | None = None) -> None:
     """docs/conformance.md: the table of the last whole run, and the specs that fail, each with what is missing."""
     why = {**reasons(), **reasons(HANGS)}
     failed = sorted(spec.name for spec in sitting.specs if spec.state == "failed")
     lines = [PREFACE, "## The last whole run", "", "Upstream's figures are those of its own programs on such machines."]
-    lines += ["", table(sitting), "", f"## Specs that fail: {len(failed)}", ""]
+    lines += ["", table(sitting), ""]
+    if theirs is not None:
+        failed_there = theirs.count("failed")
+        lines += [f"## Beside upstream's programs: {theirs.count('passed')} passed, {failed_there} failed"]
+        lines += [comparison(sitting, theirs), ""]
+    lines += [f"## Specs that fail: {len(failed)}", ""]
     for name in failed:
         reason = next((text for part, text in why.items() if part in name), "not looked at yet")
         lines.append(f"- {name}: {reason}")

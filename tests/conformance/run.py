@@ -169,11 +169,11 @@ def main(arguments: list[str]) -> int:
         sittings.append(ours)
         known.update({spec.name: spec for spec in ours.specs})
         report.save(CACHE / "results.json", known)
-        if chosen.page:
-            report.write_page(ours)
     if chosen.upstream or chosen.compare:
         theirs = upstream_cluster.Upstream(f"{chosen.cluster}-up", folder / "upstream")
         sittings.append(sit(theirs, archive, selection, chosen))
+    if chosen.page and not chosen.upstream:
+        report.write_page(*sittings)
     for one in sittings:
         print(report.text(one))
     if chosen.compare:
