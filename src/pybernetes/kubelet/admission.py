@@ -20,6 +20,7 @@ _SAFE_SYSCTLS = frozenset(
         *("net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"),
     )
 )
+NODE_AFFINITY = "NodeAffinity"
 _COUNTED = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -62,7 +63,7 @@ def admit(
         )
     if any(node_labels.get(key) != text for key, text in pod.spec.nodeSelector.items()):
         return Rejection(
-            "NodeAffinity",
+            NODE_AFFINITY,
             "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
         )
     for sysctl in pod.spec.securityContext.sysctls if pod.spec.securityContext is not None else ():

@@ -63,6 +63,8 @@ class Dispatcher:
         """Whether all pods and manifests have been seen: only then what is unknown may be removed."""
         self._garbage = collector
         self._finished: set[str] = set()
+        self._looked_again: dict[str, bool] = {}
+        """Pods that do not fit the node's labels as we knew them: whether these have been read anew since."""
         self._successors: dict[str, core.Pod] = {}
         """static pods that wait until the one before them has gone, by namespace/name"""
 
@@ -87,12 +89,28 @@ class Dispatcher:
         rejection = self.rejection(pod)
         if rejection is None:
             return True
+        if rejection.reason == admission.NODE_AFFINITY and not self._looked_again.get(pod.metadata.uid):
+            if pod.metadata.uid not in self._looked_again:
+                self._looked_again[pod.metadata.uid] = False
+                self.group.start(self._admit_again(pod), f"admit {pod.metadata.name}")
+            return False
         self.events.pod(pod, recording.WARNING, rejection.reason, rejection.message)
         rejected = msgspec.structs.replace(
             pod.status, phase="Failed", reason=rejection.reason, message=rejection.message
         )
         self.statuses.set(pod, rejected)
         return False
+
+    async def _admit_again(self, pod: core.Pod) -> None:
+        """The scheduler may have heard of new labels sooner than we."""
+        try:
+            await self.node.read()
+        except (errors.StatusError, transport.TransportError) as failure:
+            logger.warning("labels of this node: %s (judging %s by what is known)", failure, pod.metadata.name)
+        uid = pod.metadata.uid
+        self._looked_again[uid] = True
+        if (current := self.pods.get(uid)) is not None:
+            self.pod_set(current)
 
     def rejection(self, pod: core.Pod) -> admission.Rejection | None:
         """Why the pod, as its spec is now, does not fit beside the others; None when it does."""
@@ -105,6 +123,7 @@ class Dispatcher:
     def pod_removed(self, pod: core.Pod) -> None:
         """A pod of this node is gone from the API."""
         uid = pod.metadata.uid
+        self._looked_again.pop(uid, None)
         worker = self.workers.get(uid)
         if worker is None:
             self.statuses.forget(uid)

@@ -173,6 +173,10 @@ class NodeStatus:
             "status": self._status(now),
         }
 
+    async def read(self) -> None:
+        """See our Node as it is now."""
+        self._node = await self._nodes.get(self._config.node_name)
+
     async def report(self, *, force: bool = False) -> None:
         """Patch the status if it changed, or if it has not been sent for long."""
         now = timestamps.format_time(self._clock.now())

@@ -96,6 +96,16 @@ async def test_registers_and_is_ready(node: Node) -> None:
     assert found.metadata.labels["kubernetes.io/hostname"] == NODE
 
 
+async def test_new_labels_of_the_node_count_at_once(node: Node) -> None:
+    """The scheduler hears of them by its watch, and the kubelet must not refuse what it sends."""
+    await node.cluster.client.resource(core.Node).patch(NODE, {"metadata": {"labels": {"color": "green"}}})
+    await node.create(nodeSelector={"color": "green"})
+    assert (await node.until(is_ready)).status.phase == "Running"
+    await node.create("other", nodeSelector={"color": "blue"})
+    refused = await node.until(lambda pod: pod.status.phase == "Failed", "other")
+    assert refused.status.reason == "NodeAffinity"
+
+
 async def test_runs_a_pod_and_ends_it(node: Node) -> None:
     await node.create()
     pod = await node.until(is_ready)
