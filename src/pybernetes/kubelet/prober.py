@@ -33,6 +33,10 @@ class Kind(enum.Enum):
         return self.value.capitalize()
 
 
+BEGIN_SECONDS = 0.5
+"""How long a program has to begin before it is first asked whether it is ready: asked too soon, it would have to wait a
+whole period. Upstream's kubelet hears of a started container half a second late on average."""
+
 Key = tuple[str, str, Kind]
 """pod uid, container name, kind"""
 
@@ -187,7 +191,7 @@ class _Worker:
                 self._prober.results[self.kind].pop(self.container_id, None)
             self.container_id = target.container_id
             self._on_hold, self._last, self._run = False, None, 0
-            # Readiness is asked at once; the others at the worker's next beat, which gives the program time to begin.
+            # Readiness is asked soon; the others at the worker's next beat, which gives the program time to begin.
             self._due = 0.0 if self.kind is Kind.READINESS else self._next_beat(clock)
             self._prober.publish(self, {Kind.READINESS: False, Kind.LIVENESS: True, Kind.STARTUP: None}[self.kind])
         if self._on_hold:
@@ -195,7 +199,8 @@ class _Worker:
         started = self._prober.started(self.pod.metadata.uid, self.container.name, self.container_id)
         if started == (self.kind is Kind.STARTUP):
             return None
-        earliest = target.started_at + self.probe.initialDelaySeconds - clock.now().timestamp()
+        begun = max(float(self.probe.initialDelaySeconds), BEGIN_SECONDS if self.kind is Kind.READINESS else 0.0)
+        earliest = target.started_at + begun - clock.now().timestamp()
         return max(0.0, earliest, self._due - clock.monotonic())
 
     def _next_beat(self, clock: clocks.Clock) -> float:

@@ -72,7 +72,7 @@ def started(status: runtime_status.PodStatus, clock: clocks.Clock) -> runtime_st
     return dataclasses.replace(status, containers=fresh, active=fresh)
 
 
-async def test_readiness_is_asked_at_once_and_then_each_period(
+async def test_readiness_is_asked_soon_and_then_each_period(
     world: World, make_pod: MakePod, make_status: MakeStatus
 ) -> None:
     pod = probed(make_pod, readiness={"periodSeconds": 5})
@@ -81,7 +81,7 @@ async def test_readiness_is_asked_at_once_and_then_each_period(
     assert world.asker.asked == []
     world.prober.update(pod, started(make_status(("c", "running")), world.clock))
     await world.clock.advance(11)
-    assert world.asker.asked == [(2, "id-1"), (7, "id-1"), (12, "id-1")]
+    assert world.asker.asked == [(2.5, "id-1"), (7.5, "id-1"), (12.5, "id-1")]
     assert world.result(Kind.READINESS) is True
     assert world.prober.view("u-1").workers == {("c", "readiness")}
 
