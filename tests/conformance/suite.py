@@ -61,7 +61,11 @@ class Selection:
         if self.names:
             return "|".join(re.escape(name) for name in self.names), self.skip
         # ginkgo joins several expressions by "or": "and" is a look at one text in order
-        parts = [part for part in (r"\[sig-" + self.sig + r"\]" if self.sig else "", self.focus) if part]
+        parts = [
+            part
+            for part in (r"\[sig-" + self.sig + r"\]" if self.sig else "", self.focus and f"(?:{self.focus})")
+            if part
+        ]
         text = ".*".join(parts)
         focus = f"{text}.*{CONFORMANCE}" if text else CONFORMANCE
         if serial:
