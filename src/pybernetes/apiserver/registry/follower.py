@@ -7,6 +7,7 @@ cache lost track of the store, or the rows of its kind changed) is opened again,
 Upstream: the shared informers of k8s.io/apiserver's own components.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 from pybernetes.aio import tasks
@@ -14,6 +15,8 @@ from pybernetes.apimachinery import errors
 from pybernetes.apiserver.registry import store
 from pybernetes.storage import backend as backends
 from pybernetes.storage import cached, listing
+
+logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 1.0
 
@@ -59,5 +62,5 @@ class Follower:
             try:
                 await self.attach()
                 return
-            except (errors.StatusError, backends.StorageError):
-                """The cache has no state yet."""
+            except (errors.StatusError, backends.StorageError) as failure:
+                logger.warning("cannot follow %s: %s", self._store.resource, failure)
