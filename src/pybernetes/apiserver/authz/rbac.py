@@ -38,7 +38,6 @@ class RbacAuthorizer:
             "clusterrolebindings": {},
         }
         self._grants: dict[tuple[str, str], list[Grant]] | None = None
-        self._reach: dict[tuple[str, tuple[str, ...], str], list[tuple[Grant, Rule]]] = {}
         self._remembered: dict[questions.Attributes | tuple[Any, ...], questions.Decision] = {}
 
     def put(self, resource: str, obj: dict[str, Any]) -> None:
@@ -53,7 +52,6 @@ class RbacAuthorizer:
 
     def _forget(self) -> None:
         self._grants = None
-        self._reach.clear()
         self._remembered.clear()
 
     def authorize(self, attributes: questions.Attributes) -> questions.Decision:
@@ -89,16 +87,7 @@ class RbacAuthorizer:
             return self._objects["clusterroles"].get(("", name))
         return self._objects["roles"].get((namespace, name))
 
-    def _rules(self, user: users.UserInfo, namespace: str) -> list[tuple[Grant, Rule]]:
-        key = (user.name, user.groups, namespace)
-        found = self._reach.get(key)
-        if found is None:
-            if len(self._reach) >= MAX_REMEMBERED:
-                self._reach.clear()
-            found = self._reach[key] = [*self._gathered(user, namespace)]
-        return found
-
-    def _gathered(self, user: users.UserInfo, namespace: str) -> Iterator[tuple[Grant, Rule]]:
+    def _rules(self, user: users.UserInfo, namespace: str) -> Iterator[tuple[Grant, Rule]]:
         if self._grants is None:
             self._grants = self._index()
         subjects = [("User", user.name), *(("Group", group) for group in user.groups)]
