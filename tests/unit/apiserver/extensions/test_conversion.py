@@ -16,13 +16,24 @@ def sizes(request: dict[str, Any]) -> dict[str, Any]:
     return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": made}
 
 
-async def define(api: Any, config: dict[str, Any]) -> None:
-    version = {"served": True, "schema": {"openAPIV3Schema": FREE}}
+def selected_by(field: str) -> dict[str, Any]:
+    """A version with one text, by which its objects can be selected."""
+    schema = {"type": "object", "properties": {field: {"type": "string"}}}
+    return {"schema": {"openAPIV3Schema": schema}, "selectableFields": [{"jsonPath": f".{field}"}]}
+
+
+ANY = {"schema": {"openAPIV3Schema": FREE}}
+
+
+async def define(api: Any, config: dict[str, Any], v1: dict[str, Any] = ANY, v2: dict[str, Any] = ANY) -> None:
+    """Objects are stored in v1."""
+    both = (("v1", v1), ("v2", v2))
+    versions = [{"name": name, "served": True, "storage": name == "v1", **given} for name, given in both]
     spec = {
         "group": "example.com",
         "names": {"plural": "wheels", "kind": "Wheel"},
         "scope": "Namespaced",
-        "versions": [{"name": name, "storage": name == "v1", **version} for name in ("v1", "v2")],
+        "versions": versions,
         "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": config, "conversionReviewVersions": ["v1"]}},
     }
     await api.create(DEFINITIONS, {"metadata": {"name": "wheels.example.com"}, "spec": spec})
@@ -85,29 +96,12 @@ def fields(request: dict[str, Any]) -> dict[str, Any]:
     return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": made}
 
 
-async def define_selectable(api: Any, config: dict[str, Any]) -> None:
-    versions = []
-    for name, field in (("v1", "size"), ("v2", "extent")):
-        schema = {"type": "object", "properties": {field: {"type": "string"}}}
-        version = {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
-        versions.append({**version, "selectableFields": [{"jsonPath": f".{field}"}]})
-    spec = {
-        "group": "example.com",
-        "names": {"plural": "wheels", "kind": "Wheel"},
-        "scope": "Namespaced",
-        "versions": versions,
-        "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": config, "conversionReviewVersions": ["v1"]}},
-    }
-    await api.create(DEFINITIONS, {"metadata": {"name": "wheels.example.com"}, "spec": spec})
-    await api.clock.advance(0)
-
-
 async def test_fields_of_each_version_select_its_objects(api: Any, webhook: Any) -> None:
     async def names(target: str) -> list[str]:
         return [one["metadata"]["name"] for one in (await api.get(target))["items"]]
 
     async with webhook(fields) as config:
-        await define_selectable(api, config)
+        await define(api, config, selected_by("size"), selected_by("extent"))
         for name, size in (("front", "a"), ("rear", "b"), ("spare", "a")):
             await api.create(V1, {"kind": "Wheel", "metadata": {"name": name}, "size": size})
         assert await names(f"{V1}?fieldSelector=size%3Da") == ["front", "spare"]
